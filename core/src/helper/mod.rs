@@ -1,0 +1,137 @@
+//! Helper functions: one table row each, with what the verifier checks and what an engine runs.
+
+use crate::errno::Errno;
+
+/// What an argument has to be.
+///
+/// The verifier reads these; the names say what the kernel checks, the source is bpf-helpers(7) and
+/// what the running kernel answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arg {
+    /// Any initialised value.
+    Anything,
+    /// A map's address, known when verified.
+    ConstMap,
+    /// Memory of the map's key size, to read.
+    MapKey,
+    /// Memory of the map's value size, to read.
+    MapValue,
+    /// Memory of the map's value size, to write.
+    UninitMapValue,
+    /// The context.
+    Context,
+    /// Memory; the next argument is its size.
+    Memory(MemoryAccess),
+    /// Memory of this many bytes.
+    FixedMemory {
+        /// Bytes.
+        size: u32,
+        /// Alignment in bytes that the kernel asks for, or 1.
+        align: u32,
+        /// What the helper does with it.
+        access: MemoryAccess,
+    },
+    /// Size of the memory before; 0 is refused.
+    Size,
+    /// Size of the memory before; 0 is allowed.
+    SizeOrZero,
+    /// A constant size of memory to be allocated.
+    AllocationSize,
+    /// A spin lock in a map value.
+    SpinLock,
+    /// A timer in a map value.
+    Timer,
+    /// A local function to call back.
+    Function(Callback),
+    /// A pointer to the stack, handed to a callback.
+    Stack,
+    /// A constant, null-terminated string in a read-only map.
+    ConstString,
+    /// A ring buffer's record, acquired before.
+    RingBufferRecord,
+    /// Any kind of socket pointer.
+    SocketCommon,
+    /// A full socket.
+    Socket,
+    /// A kernel object by the name of its BTF type.
+    KernelType(&'static str),
+    /// A per-CPU kernel variable.
+    PerCpuVariable,
+    /// Where a kernel pointer is kept in a map value.
+    KernelPointerSlot,
+    /// A dynptr on the stack.
+    Dynptr(DynptrUse),
+    /// This argument, or null.
+    OrNull(&'static Arg),
+    /// This argument, whose reference the call gives back.
+    Release(&'static Arg),
+}
+
+/// What a helper does with memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MemoryAccess {
+    /// Reads it: it has to be initialised.
+    Read,
+    /// Writes all of it: it need not be initialised.
+    Uninit,
+    /// Reads and writes it.
+    ReadWrite,
+}
+
+/// The kinds of callback, by what they are called with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum Callback {
+    ForEachMapElem,
+    Loop,
+    Timer,
+    FindVma,
+    UserRingBuffer,
+}
+
+/// What a call does with a dynptr.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum DynptrUse {
+    /// Any initialised kind.
+    Any,
+    /// An initialised one of that kind.
+    Ringbuf,
+    /// Makes one over memory.
+    InitLocal,
+    /// Makes one over a ring buffer's record.
+    InitRingbuf,
+}
+
+/// What a helper returns in r0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum Ret {
+    /// A number.
+    Integer,
+    /// Nothing: r0 is unreadable after the call.
+    Void,
+    /// A map value or null.
+    MapValueOrNull,
+    /// A map value.
+    MapValue,
+    /// A socket or null, acquired where the table says so.
+    SocketOrNull,
+    TcpSocketOrNull,
+    SocketCommonOrNull,
+    /// Memory whose size an [`Arg::AllocationSize`] gave, or null.
+    AllocatedMemoryOrNull,
+    /// A kernel object by BTF type name.
+    KernelType(&'static str),
+    KernelTypeOrNull(&'static str),
+    /// Memory of a per-CPU kernel variable, or null / never null.
+    PerCpuVariableOrNull,
+    PerCpuVariable,
+    /// A dynptr's data or null, of constant size.
+    DynptrDataOrNull,
+}
+
+/// The error that a helper returns in r0 as a negative number.
+pub fn error(errno: Errno) -> u64 {
+    errno.negative() as u64
+}

@@ -1,0 +1,83 @@
+//! What the engines run: a program after the verifier, with every map resolved to an address.
+
+use alloc::vec::Vec;
+
+use crate::isa::{Imm64, Insn, Pc};
+
+/// How an engine performs a load or store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Access {
+    /// A fault is an error.
+    #[default]
+    Normal,
+    /// A fault reads 0: the address is a kernel object's, which may be gone.
+    Probe,
+    /// Memory of an arena map, from its own base: faults read 0 and drop stores.
+    ArenaMap,
+}
+
+/// A function of an image.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Function {
+    /// Its first slot.
+    pub start: Pc,
+    /// Bytes of stack that it uses, at most 512.
+    pub stack_depth: u32,
+}
+
+/// A program as the engines take it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Image {
+    insns: Vec<Insn>,
+    access: Vec<Access>,
+    functions: Vec<Function>,
+}
+
+impl Image {
+    /// An image of what the verifier accepted.
+    ///
+    /// `insns` has an entry per slot; the second slot of a [`Insn::LoadImm64`] holds a copy of the first,
+    /// and is never run. Every [`Insn::LoadImm64`] is an [`Imm64::Value`] or [`Imm64::Function`].
+    /// `access` has an entry per slot. `functions` is sorted by start, and begins with slot 0.
+    pub(crate) fn verified(insns: Vec<Insn>, access: Vec<Access>, functions: Vec<Function>) -> Image {
+        debug_assert_eq!(insns.len(), access.len());
+        debug_assert!(insns.iter().all(|i| !matches!(
+            i,
+            Insn::LoadImm64 { value, .. } if !matches!(value, Imm64::Value(_) | Imm64::Function { .. })
+        )));
+        Image { insns, access, functions }
+    }
+
+    /// An image of raw instructions that no verifier saw, for tests and benches of engines. `bpf(2)`
+    /// can't reach it.
+    pub fn unverified(insns: Vec<Insn>) -> Image {
+        let mut starts: Vec<Pc> = alloc::vec![Pc(0)];
+        for (at, insn) in insns.iter().enumerate() {
+            let relative = match insn {
+                Insn::Call(crate::isa::CallTarget::Local(offset)) => *offset,
+                Insn::LoadImm64 { value: Imm64::Function { offset }, .. } => *offset,
+                _ => continue,
+            };
+            if let Ok(start) = u32::try_from(at as i64 + 1 + relative as i64) {
+                starts.push(Pc(start));
+            }
+        }
+        starts.sort();
+        starts.dedup();
+        let functions = starts.into_iter().map(|start| Function { start, stack_depth: 512 }).collect();
+        Image { access: alloc::vec![Access::Normal; insns.len()], insns, functions }
+    }
+
+    /// The instructions, one entry per slot.
+    pub fn insns(&self) -> &[Insn] {
+        &self.insns
+    }
+    /// How each slot's load or store is performed.
+    pub fn access(&self) -> &[Access] {
+        &self.access
+    }
+    /// The functions, by start.
+    pub fn functions(&self) -> &[Function] {
+        &self.functions
+    }
+}

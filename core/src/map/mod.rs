@@ -1,0 +1,152 @@
+//! Maps: one trait, one file per family of types, one table of types.
+//!
+//! A map's values live in the arena, so that a program can hold their address; everything else about it
+//! lives here. [`Map`] has two sides: what the system call sees (whole values, every CPU's) and what a
+//! program sees (an address). An operation that a type does not have keeps its default, which answers as
+//! the kernel does for such types.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+use crate::arena::{Arena, Memory};
+use crate::errno::Errno;
+
+/// What a map was created with (`union bpf_attr`, `BPF_MAP_CREATE`).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct MapSpec {
+    /// The type's uapi number; [`types`](self) has the table.
+    pub map_type: u32,
+    /// Bytes of a key.
+    pub key_size: u32,
+    /// Bytes of a value.
+    pub value_size: u32,
+    /// Most entries.
+    pub max_entries: u32,
+    /// `BPF_F_*` creation flags.
+    pub flags: u32,
+    /// At most 15 characters.
+    pub name: String,
+    /// `map_extra`: the meaning depends on the type.
+    pub extra: u64,
+    /// BTF types of key and value, and the descriptor of their BTF; 0 for none.
+    pub btf_key_type_id: u32,
+    /// See [`MapSpec::btf_key_type_id`].
+    pub btf_value_type_id: u32,
+}
+
+/// A map's number within its [`Kernel`](crate::syscall::Kernel), from 1 up, never reused: the id that
+/// `BPF_MAP_GET_NEXT_ID` shows.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct MapId(pub u32);
+
+/// What an operation may use besides the map itself.
+pub struct MapContext<'a, M> {
+    /// Where the values live.
+    pub arena: &'a mut Arena<M>,
+    /// Number of possible CPUs.
+    pub cpus: u32,
+    /// The CPU that the program, or the system call, runs on.
+    pub cpu: u32,
+}
+
+/// A map of some type.
+///
+/// Keys and values given to it have the lengths of its [`MapSpec`], values of the system call's side
+/// [`Map::user_value_size`].
+pub trait Map<M: Memory> {
+    /// What it was created with.
+    fn spec(&self) -> &MapSpec;
+
+    /// Bytes of a value as the system call sees it: per-CPU types show every CPU's, each rounded up to 8.
+    fn user_value_size(&self, _cpus: u32) -> u32 {
+        self.spec().value_size
+    }
+
+    /// `BPF_MAP_LOOKUP_ELEM`: copies the value out.
+    fn lookup(
+        &mut self,
+        _cx: &mut MapContext<M>,
+        _key: &[u8],
+        _out: &mut [u8],
+        _flags: u64,
+    ) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+    /// `BPF_MAP_UPDATE_ELEM`.
+    fn update(
+        &mut self,
+        _cx: &mut MapContext<M>,
+        _key: &[u8],
+        _value: &[u8],
+        _flags: u64,
+    ) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+    /// `BPF_MAP_DELETE_ELEM`.
+    fn delete(&mut self, _cx: &mut MapContext<M>, _key: &[u8]) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+    /// `BPF_MAP_GET_NEXT_KEY`: the key after `key`, or the first where `key` is `None` or not there.
+    fn next_key(
+        &mut self,
+        _cx: &mut MapContext<M>,
+        _key: Option<&[u8]>,
+        _out: &mut [u8],
+    ) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+    /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM`.
+    fn lookup_and_delete(
+        &mut self,
+        _cx: &mut MapContext<M>,
+        _key: &[u8],
+        _out: &mut [u8],
+        _flags: u64,
+    ) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// A program's look-up: the value's address, or `None`.
+    fn program_lookup(&mut self, _cx: &mut MapContext<M>, _key: &[u8]) -> Option<u32> {
+        None
+    }
+    /// A program's update: `value` is one value, of the current CPU for per-CPU types.
+    fn program_update(
+        &mut self,
+        cx: &mut MapContext<M>,
+        key: &[u8],
+        value: &[u8],
+        flags: u64,
+    ) -> Result<(), Errno> {
+        self.update(cx, key, value, flags)
+    }
+    /// A program's delete.
+    fn program_delete(&mut self, cx: &mut MapContext<M>, key: &[u8]) -> Result<(), Errno> {
+        self.delete(cx, key)
+    }
+    /// `bpf_map_push_elem`.
+    fn push(&mut self, _cx: &mut MapContext<M>, _value: &[u8], _flags: u64) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+    /// `bpf_map_pop_elem`.
+    fn pop(&mut self, _cx: &mut MapContext<M>, _out: &mut [u8]) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+    /// `bpf_map_peek_elem`.
+    fn peek(&mut self, _cx: &mut MapContext<M>, _out: &mut [u8]) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// The address of the first value, for `BPF_PSEUDO_MAP_VALUE`; `None` where the type has no such thing.
+    fn direct_value(&self) -> Option<u32> {
+        None
+    }
+
+    /// Gives back what it holds in the arena; called once, when the last reference goes.
+    fn destroy(&mut self, arena: &mut Arena<M>);
+}
+
+/// A map of any type.
+pub type AnyMap<M> = Box<dyn Map<M>>;

@@ -1,0 +1,1 @@
+//! Clang's ELF objects: programs, maps, relocations, BTF and line information.

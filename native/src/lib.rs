@@ -1,0 +1,1 @@
+//! glasshive on a host with an operating system.

@@ -1,0 +1,1 @@
+//! glasshive in a browser.

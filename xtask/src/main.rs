@@ -1,0 +1,2 @@
+//! Commands that build, serve and test glasshive.
+fn main() {}
