@@ -1,2 +1,55 @@
-//! Commands that build, serve and test glasshive.
-fn main() {}
+//! The commands that build, serve and test glasshive. `cargo xtask` alone lists them.
+//!
+//! `tools` installs what is missing, `stage` runs and times commands, and each command has a file.
+
+mod package;
+mod page;
+mod play;
+mod serve;
+mod stage;
+mod test;
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  play [--port N]        install what is missing, build the page, serve it on loopback
+  test [--only STAGE]…   install what is missing, run every test there is (stages: see `test --list`)
+  package                build the npm package into target/npm, as a folder and a tarball
+  tools                  install what is missing, and say where it is
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["play"] => play::run(8617),
+        ["play", "--port", port] => match port.parse() {
+            Ok(port) => play::run(port),
+            Err(_) => Err(anyhow::anyhow!("--port takes a number from 0 to 65535, not '{port}'")),
+        },
+        ["test", rest @ ..] => test::run(rest),
+        ["package"] => package::run().map(|tarball| println!("packed {}", tarball.display())),
+        ["tools"] => tools::install_all(),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        other => Err(anyhow::anyhow!("no command '{}'\n\n{USAGE}", other.join(" "))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's folder.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_path_buf()
+}
