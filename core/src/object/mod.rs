@@ -1,1 +1,3 @@
 //! Clang's ELF objects: programs, maps, relocations, BTF and line information.
+
+pub mod btf;
