@@ -4,9 +4,12 @@
 //! for byte; `disasm` prints an [`Insn`] in the kernel log's syntax; `asm` reads that syntax back, with
 //! labels and directives.
 
+mod decode;
+pub mod disasm;
 mod insn;
 mod raw;
 
+pub use decode::{DecodeError, Found, bytes, decode, decode_program, encode, slots};
 pub use insn::{
     AluOp, AtomicOp, ByteOrder, CallTarget, Imm64, Insn, JumpOp, Operand, PacketOffset, Pc, Reg, Size, Width,
 };
