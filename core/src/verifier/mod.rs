@@ -1,5 +1,7 @@
 //! The verifier: explores every path of a program as Linux 6.18 does, and says yes or no.
 
+pub mod domain;
+
 use crate::errno::Errno;
 use crate::isa::Size;
 use crate::map::{MapId, MapSpec};
