@@ -28,6 +28,7 @@ pub mod isa;
 pub mod map;
 pub mod object;
 pub mod program;
+pub mod resources;
 pub mod syscall;
 pub mod trace;
 pub mod verifier;

@@ -1,6 +1,78 @@
-//! Helper functions: one table row each, with what the verifier checks and what an engine runs.
+//! Helper functions.
+//!
+//! [`rows`] has a row per helper that is built: what the verifier checks and what an engine runs, in one
+//! place, the functions in a file per family. [`Facts`] are the kernel's own of every helper, built or not: a
+//! program that calls one that is not is refused by its name.
+
+pub mod call;
+mod facts;
+mod map;
+mod packet;
+pub mod rows;
+mod task;
+mod time;
+mod trace;
+
+pub use call::{Call, HelperFault, Packet, RunContext};
+pub use rows::{dispatch, prototype};
 
 use crate::errno::Errno;
+
+/// What the running kernel says of a helper by itself: a row of [`facts`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Facts {
+    /// Its uapi number (`BPF_FUNC_*`).
+    pub number: i32,
+    /// Its name: `bpf_map_lookup_elem`.
+    pub name: &'static str,
+    /// Only programs with a GPL-compatible licence may call it.
+    pub gpl_only: bool,
+    /// Which program types may call it: bit N is type N.
+    pub programs: u64,
+}
+
+impl Facts {
+    /// The facts of a helper, or `None` for an unknown number.
+    pub fn of(number: i32) -> Option<&'static Facts> {
+        let row = facts::FACTS.get(usize::try_from(number).ok()?.checked_sub(1)?)?;
+        (row.number == number).then_some(row)
+    }
+
+    /// The helper with that name, with or without `bpf_`.
+    pub fn by_name(name: &str) -> Option<&'static Facts> {
+        let name = name.strip_prefix("bpf_").unwrap_or(name);
+        facts::FACTS.iter().find(|f| &f.name[4..] == name)
+    }
+
+    /// Whether programs of the type may call it.
+    pub fn allows(&self, program_type: u32) -> bool {
+        program_type < 64 && self.programs >> program_type & 1 == 1
+    }
+}
+
+/// A helper that is built: what it takes and gives (bpf-helpers(7)).
+#[derive(Clone, Copy, Debug)]
+pub struct Prototype {
+    /// Its uapi number.
+    pub number: i32,
+    /// What its arguments have to be, r1 first.
+    pub args: &'static [Arg],
+    /// What it returns.
+    pub ret: Ret,
+    /// What else it does.
+    pub effects: Effects,
+}
+
+/// What a helper does besides returning.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Effects {
+    /// It may move the packet: pointers into it are void afterwards.
+    pub moves_packet: bool,
+    /// Its result has to be given back.
+    pub acquires: bool,
+    /// Arguments may point into the packet.
+    pub takes_packet: bool,
+}
 
 /// What an argument has to be.
 ///

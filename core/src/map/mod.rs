@@ -1,9 +1,13 @@
-//! Maps: one trait, one file per family of types, one table of types.
+//! Maps: one trait, one file per family of types, one table of types ([`types`]).
 //!
 //! A map's values live in the arena, so that a program can hold their address; everything else about it
 //! lives here. [`Map`] has two sides: what the system call sees (whole values, every CPU's) and what a
 //! program sees (an address). An operation that a type does not have keeps its default, which answers as
 //! the kernel does for such types.
+
+pub mod array;
+pub mod hash;
+pub mod types;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -72,7 +76,7 @@ pub trait Map<M: Memory> {
         _out: &mut [u8],
         _flags: u64,
     ) -> Result<(), Errno> {
-        Err(Errno::EOPNOTSUPP)
+        Err(Errno::ENOTSUPP)
     }
     /// `BPF_MAP_UPDATE_ELEM`.
     fn update(
@@ -82,11 +86,11 @@ pub trait Map<M: Memory> {
         _value: &[u8],
         _flags: u64,
     ) -> Result<(), Errno> {
-        Err(Errno::EOPNOTSUPP)
+        Err(Errno::ENOTSUPP)
     }
     /// `BPF_MAP_DELETE_ELEM`.
     fn delete(&mut self, _cx: &mut MapContext<M>, _key: &[u8]) -> Result<(), Errno> {
-        Err(Errno::EOPNOTSUPP)
+        Err(Errno::ENOTSUPP)
     }
     /// `BPF_MAP_GET_NEXT_KEY`: the key after `key`, or the first where `key` is `None` or not there.
     fn next_key(
@@ -95,7 +99,7 @@ pub trait Map<M: Memory> {
         _key: Option<&[u8]>,
         _out: &mut [u8],
     ) -> Result<(), Errno> {
-        Err(Errno::EOPNOTSUPP)
+        Err(Errno::ENOTSUPP)
     }
     /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM`.
     fn lookup_and_delete(
@@ -105,7 +109,7 @@ pub trait Map<M: Memory> {
         _out: &mut [u8],
         _flags: u64,
     ) -> Result<(), Errno> {
-        Err(Errno::EOPNOTSUPP)
+        Err(Errno::ENOTSUPP)
     }
 
     /// A program's look-up: the value's address, or `None`.
@@ -128,15 +132,15 @@ pub trait Map<M: Memory> {
     }
     /// `bpf_map_push_elem`.
     fn push(&mut self, _cx: &mut MapContext<M>, _value: &[u8], _flags: u64) -> Result<(), Errno> {
-        Err(Errno::EOPNOTSUPP)
+        Err(Errno::ENOTSUPP)
     }
     /// `bpf_map_pop_elem`.
     fn pop(&mut self, _cx: &mut MapContext<M>, _out: &mut [u8]) -> Result<(), Errno> {
-        Err(Errno::EOPNOTSUPP)
+        Err(Errno::ENOTSUPP)
     }
     /// `bpf_map_peek_elem`.
     fn peek(&mut self, _cx: &mut MapContext<M>, _out: &mut [u8]) -> Result<(), Errno> {
-        Err(Errno::EOPNOTSUPP)
+        Err(Errno::ENOTSUPP)
     }
 
     /// The address of the first value, for `BPF_PSEUDO_MAP_VALUE`; `None` where the type has no such thing.

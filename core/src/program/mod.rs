@@ -1,24 +1,46 @@
-//! Program types: what a program of each is given, may call and may return, as tables.
+//! Program types: what a program of each is given, may do with it and may return, as tables.
+//!
+//! [`types`] has a row per type; [`access`] what the running kernel takes of each context.
 
-/// A program type: one row of the table.
+mod access;
+pub mod types;
+
+/// A program type: one row of [`types::TYPES`].
 #[derive(Debug)]
 pub struct ProgramType {
     /// `BPF_PROG_TYPE_*`.
     pub number: u32,
-    /// Its name in lower case, as `.type` and the page have it: `xdp`.
+    /// Its uapi name in lower case, as `.type` and the page have it: `xdp`.
     pub name: &'static str,
-    /// The context that r1 points to.
-    pub context: &'static Context,
-    /// What it may do with packets.
+    /// The uapi structure that r1 points to: `xdp_md`.
+    pub context: &'static str,
+    /// Which accesses to the context are allowed; empty for a type that is not built yet.
+    pub accesses: &'static [Access],
+    /// What it may do with the packet.
     pub packet: PacketAccess,
-    /// What r0 may be at exit.
-    pub returns: Returns,
+    /// What r0 may be at exit, by expected attach type: the first row that fits, `None` fits every type.
+    pub returns: &'static [(Option<u32>, Returns)],
+    /// How `BPF_PROG_TEST_RUN` runs it.
+    pub test_run: TestRun,
 }
 
-/// What a program type may do with the packet through `data` and `data_end`.
+/// How `BPF_PROG_TEST_RUN` makes a program's context.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TestRun {
+    /// It can't be run: `ENOTSUPP`.
+    No,
+    /// `struct __sk_buff` around a packet of 14 bytes or more.
+    Skb,
+    /// `struct xdp_md` around a packet of 14 bytes or more.
+    Xdp,
+    /// The context given, without a packet.
+    Raw,
+}
+
+/// What a program type may do with the packet through its context's pointers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PacketAccess {
-    /// It has no packet.
+    /// It has none.
     None,
     /// It may read it.
     Read,
@@ -26,62 +48,33 @@ pub enum PacketAccess {
     Write,
 }
 
-/// What r0 may be when a program of the type exits.
+/// What r0 may be when a program exits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Returns {
-    /// Any value that is not a pointer.
+    /// Anything; a pointer too, for a privileged program.
     Any,
-    /// An integer from `min` to `max`.
-    Between {
-        /// Least.
-        min: i64,
-        /// Greatest.
-        max: i64,
-    },
+    /// A number from the first to the second.
+    Between(i64, i64),
 }
 
-/// A context's layout (the uapi struct) and rules.
-#[derive(Debug)]
-pub struct Context {
-    /// The uapi struct's name: `xdp_md`.
-    pub name: &'static str,
-    /// Bytes; no access may end past it.
-    pub size: u32,
-    /// The fields, by offset.
-    pub fields: &'static [Field],
-}
-
-/// A field of a context, or an array of like ones.
+/// An access to a context that is allowed: at `first`, and every `step` bytes up to `last`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Field {
-    /// Its name in the uapi header.
-    pub name: &'static str,
-    /// Byte offset.
-    pub offset: u32,
+pub struct Access {
+    /// A store, not a load.
+    pub write: bool,
     /// Bytes.
     pub size: u32,
-    /// What a load from it gives.
-    pub kind: FieldKind,
-    /// Which loads are allowed.
-    pub read: Widths,
-    /// Which stores are allowed.
-    pub write: Widths,
+    /// First offset.
+    pub first: u32,
+    /// Last offset.
+    pub last: u32,
+    /// Bytes between two offsets.
+    pub step: u32,
+    /// What a load gives.
+    pub gives: FieldKind,
 }
 
-/// Which access widths a field takes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Widths {
-    /// None.
-    No,
-    /// The whole field only.
-    Whole,
-    /// Any aligned part of it (`narrow` accesses).
-    Narrow,
-    /// Aligned accesses of exactly this many bytes.
-    Exactly(u32),
-}
-
-/// What a load of a context field gives.
+/// What a load from a context gives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FieldKind {
     /// A number.
@@ -94,8 +87,46 @@ pub enum FieldKind {
     PacketEnd,
     /// A socket of the common kind, or null.
     SocketCommonOrNull,
+    /// A full socket, or null.
+    SocketOrNull,
     /// A full socket.
     Socket,
     /// Flow keys.
     FlowKeys,
+    /// The buffer of a writable tracepoint.
+    TracepointBuffer,
+    /// A kernel object by the name of its BTF type.
+    KernelType(&'static str),
+}
+
+impl ProgramType {
+    /// The type with that uapi number.
+    pub fn by_number(number: u32) -> Option<&'static ProgramType> {
+        types::TYPES.iter().find(|t| t.number == number)
+    }
+
+    /// The type with that name.
+    pub fn by_name(name: &str) -> Option<&'static ProgramType> {
+        types::TYPES.iter().find(|t| t.name == name)
+    }
+
+    /// What an access to the context gives, or `None` where it is not allowed.
+    pub fn access(&self, offset: i64, size: u32, write: bool) -> Option<FieldKind> {
+        let offset = u32::try_from(offset).ok()?;
+        self.accesses
+            .iter()
+            .find(|a| {
+                a.write == write
+                    && a.size == size
+                    && (a.first..=a.last).contains(&offset)
+                    && (offset - a.first).is_multiple_of(a.step)
+            })
+            .map(|a| a.gives)
+    }
+
+    /// What r0 may be at exit.
+    pub fn returns(&self, expected_attach_type: u32) -> Returns {
+        let fits = |row: &&(Option<u32>, Returns)| row.0.is_none_or(|t| t == expected_attach_type);
+        self.returns.iter().find(fits).map_or(Returns::Any, |row| row.1)
+    }
 }

@@ -1,0 +1,38 @@
+//! Helpers over maps.
+
+use super::call::{Call, HelperFault};
+use super::error;
+use crate::arena::Memory;
+use crate::map::MapId;
+
+/// The key that the second argument points to.
+fn key<M: Memory>(call: &Call<M>, map: MapId) -> Result<alloc::vec::Vec<u8>, HelperFault> {
+    let size = call.resources.maps.spec(map).map_or(0, |s| s.key_size);
+    call.bytes(1, size.into())
+}
+
+/// `void *bpf_map_lookup_elem(map, key)`
+pub fn lookup<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
+    let id = call.map(0)?;
+    let key = key(call, id)?;
+    let Some((map, mut cx)) = call.resources.map(id) else { return Ok(0) };
+    Ok(map.program_lookup(&mut cx, &key).map_or(0, u64::from))
+}
+
+/// `long bpf_map_update_elem(map, key, value, flags)`
+pub fn update<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
+    let id = call.map(0)?;
+    let key = key(call, id)?;
+    let size = call.resources.maps.spec(id).map_or(0, |s| s.value_size);
+    let (value, flags) = (call.bytes(2, size.into())?, call.args[3]);
+    let Some((map, mut cx)) = call.resources.map(id) else { return Ok(0) };
+    Ok(map.program_update(&mut cx, &key, &value, flags).map_or_else(error, |()| 0))
+}
+
+/// `long bpf_map_delete_elem(map, key)`
+pub fn delete<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
+    let id = call.map(0)?;
+    let key = key(call, id)?;
+    let Some((map, mut cx)) = call.resources.map(id) else { return Ok(0) };
+    Ok(map.program_delete(&mut cx, &key).map_or_else(error, |()| 0))
+}

@@ -1,0 +1,173 @@
+//! What programs and the system call act on together: memory, maps, time, chance.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::arena::{Arena, Memory, ObjectKind};
+use crate::errno::Errno;
+use crate::map::{AnyMap, MapContext, MapId, MapSpec};
+
+/// Everything that a running program can reach.
+pub struct Resources<M> {
+    /// The memory.
+    pub arena: Arena<M>,
+    /// The maps.
+    pub maps: Maps<M>,
+    /// The time.
+    pub clock: Clock,
+    /// The source of chance.
+    pub random: Random,
+    /// Number of possible CPUs.
+    pub cpus: u32,
+    /// The CPU that programs run on.
+    pub cpu: u32,
+    /// What programs printed (`bpf_trace_printk`), oldest first.
+    pub printed: Vec<String>,
+}
+
+impl<M: Memory> Resources<M> {
+    /// Empty resources over the host's memory.
+    pub fn new(memory: M, cpus: u32, seed: u64) -> Resources<M> {
+        Resources {
+            arena: Arena::new(memory),
+            maps: Maps::default(),
+            clock: Clock::default(),
+            random: Random::new(seed),
+            cpus: cpus.max(1),
+            cpu: 0,
+            printed: Vec::new(),
+        }
+    }
+
+    /// A map, and what its operations use.
+    pub fn map(&mut self, id: MapId) -> Option<(&mut AnyMap<M>, MapContext<'_, M>)> {
+        let entry = self.maps.by_id.get_mut(&id)?;
+        Some((&mut entry.map, MapContext { arena: &mut self.arena, cpus: self.cpus, cpu: self.cpu }))
+    }
+
+    /// The map whose handle lies at that address.
+    pub fn map_at(&self, handle: u64) -> Option<MapId> {
+        self.maps.by_handle.get(&u32::try_from(handle).ok()?).copied()
+    }
+
+    /// Adds a map; it has one reference.
+    ///
+    /// # Errors
+    /// `ENOMEM` where the arena has no room for its handle.
+    pub fn add_map(&mut self, map: AnyMap<M>) -> Result<MapId, Errno> {
+        let handle = self.arena.allocate(64, 64, ObjectKind::MapHandle, false).map_err(|_| Errno::ENOMEM)?;
+        self.maps.last += 1;
+        let id = MapId(self.maps.last);
+        self.maps.by_handle.insert(handle.address, id);
+        self.maps.by_id.insert(id, Entry { map, handle: handle.address, references: 1, frozen: false });
+        Ok(id)
+    }
+
+    /// Takes one more reference to a map.
+    pub fn hold_map(&mut self, id: MapId) {
+        if let Some(entry) = self.maps.by_id.get_mut(&id) {
+            entry.references += 1;
+        }
+    }
+
+    /// Gives a reference back; the last one frees the map.
+    pub fn release_map(&mut self, id: MapId) {
+        let Some(entry) = self.maps.by_id.get_mut(&id) else { return };
+        entry.references -= 1;
+        if entry.references > 0 {
+            return;
+        }
+        if let Some(mut entry) = self.maps.by_id.remove(&id) {
+            entry.map.destroy(&mut self.arena);
+            self.maps.by_handle.remove(&entry.handle);
+            self.arena.release(entry.handle);
+        }
+    }
+}
+
+/// The maps of a system, by id and by the address of their handles.
+pub struct Maps<M> {
+    by_id: BTreeMap<MapId, Entry<M>>,
+    by_handle: BTreeMap<u32, MapId>,
+    last: u32,
+}
+
+struct Entry<M> {
+    map: AnyMap<M>,
+    handle: u32,
+    references: u32,
+    frozen: bool,
+}
+
+impl<M> Default for Maps<M> {
+    fn default() -> Maps<M> {
+        Maps { by_id: BTreeMap::new(), by_handle: BTreeMap::new(), last: 0 }
+    }
+}
+
+impl<M: Memory> Maps<M> {
+    /// A map's specification.
+    pub fn spec(&self, id: MapId) -> Option<&MapSpec> {
+        self.by_id.get(&id).map(|e| e.map.spec())
+    }
+    /// The address of a map's handle: what a program's map register holds.
+    pub fn handle(&self, id: MapId) -> Option<u32> {
+        self.by_id.get(&id).map(|e| e.handle)
+    }
+    /// The address of the first value, for types that allow direct access.
+    pub fn direct_value(&self, id: MapId) -> Option<u32> {
+        self.by_id.get(&id).and_then(|e| e.map.direct_value())
+    }
+    /// Whether the system call may not write it any more (`BPF_MAP_FREEZE`).
+    pub fn is_frozen(&self, id: MapId) -> bool {
+        self.by_id.get(&id).is_some_and(|e| e.frozen)
+    }
+    /// Freezes a map for the system call.
+    pub fn freeze(&mut self, id: MapId) {
+        if let Some(entry) = self.by_id.get_mut(&id) {
+            entry.frozen = true;
+        }
+    }
+    /// The ids in use, in order.
+    pub fn ids(&self) -> impl Iterator<Item = MapId> {
+        self.by_id.keys().copied()
+    }
+}
+
+/// Time, which passes only when it is read or moved: the same run reads the same times.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Clock {
+    /// Nanoseconds since the system began.
+    pub now: u64,
+}
+
+impl Clock {
+    /// Nanoseconds that a reading takes.
+    pub const TICK: u64 = 100;
+
+    /// Reads the clock.
+    pub fn read(&mut self) -> u64 {
+        self.now = self.now.wrapping_add(Clock::TICK);
+        self.now
+    }
+}
+
+/// Pseudo-random numbers that depend on the seed alone (xorshift).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// A source; any seed will do.
+    pub fn new(seed: u64) -> Random {
+        Random(seed ^ 0x9e37_79b9_7f4a_7c15 | 1)
+    }
+
+    /// The next 32 bits.
+    pub fn next_u32(&mut self) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 32) as u32
+    }
+}
