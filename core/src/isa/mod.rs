@@ -1,9 +1,10 @@
 //! The instruction set (RFC 9669): raw encoding, typed instructions, and their text.
 //!
 //! [`RawInsn`] is eight bytes; [`Insn`] is what they mean. `decode` and `encode` go between the two byte
-//! for byte; `disasm` prints an [`Insn`] in the kernel log's syntax; `asm` reads that syntax back, with
+//! for byte; [`disasm`] prints slots in the kernel log's syntax; [`asm`] reads that syntax back, with
 //! labels and directives.
 
+pub mod asm;
 mod decode;
 pub mod disasm;
 mod insn;
