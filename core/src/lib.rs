@@ -26,6 +26,7 @@ pub mod image;
 pub mod interp;
 pub mod isa;
 pub mod map;
+pub mod names;
 pub mod object;
 pub mod program;
 pub mod resources;
