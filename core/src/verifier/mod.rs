@@ -1,10 +1,58 @@
 //! The verifier: explores every path of a program as Linux 6.18 does, and says yes or no.
+//!
+//! The passes, in order ([`Verifier::new`] and [`Verifier::step`] read as this list):
+//!
+//! 1. [`cfg`]: functions, and where their jumps lead;
+//! 2. `resolve`: maps by descriptor, opcodes that don't exist;
+//! 3. [`cfg`] again: reachability, loops, live registers;
+//! 4. `walk`: every path, with states compared and pruned (`prune`, `compare`) and values found to matter
+//!    traced back (`precision`);
+//! 5. `finish`: the stack of the call chains, and the image that engines run.
+//!
+//! What is known at a point is a [`State`](state::State) of [`Register`](register::Register)s, whose
+//! numbers are sets of the [`domain`]. [`log`] and [`print`] word it as the kernel's log does, an
+//! [`Observer`](observer::Observer) is told of it as it happens.
 
+mod alu;
+mod branch;
+mod call;
+pub mod cfg;
+mod compare;
 pub mod domain;
+mod finish;
+mod frames;
+pub mod log;
+mod memory;
+pub mod observer;
+pub mod policy;
+mod precision;
+pub mod print;
+mod prune;
+pub mod register;
+mod resolve;
+mod stack;
+pub mod state;
+mod walk;
+
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
 
 use crate::errno::Errno;
-use crate::isa::Size;
+use crate::image::Image;
+use crate::isa::{DecodeError, Insn, Pc, RawInsn, Reg, Size, decode_program};
 use crate::map::{MapId, MapSpec};
+use crate::program::ProgramType;
+
+use cfg::{Code, Function, Marks};
+use log::Log;
+use observer::Observer;
+use precision::LinkedSet;
+use print::Changed;
+use prune::Kept;
+use register::{MapInfo, Register};
+use state::State;
 
 /// What the verifier asks of the system that a program is loaded into.
 pub trait Environment {
@@ -13,13 +61,21 @@ pub trait Environment {
     /// # Errors
     /// `EBADF` where it is no descriptor, `EINVAL` where it is not a map's.
     fn map_by_fd(&mut self, fd: i32) -> Result<MapId, Errno>;
+    /// The map at an index of the loader's `fd_array`.
+    ///
+    /// # Errors
+    /// As [`Environment::map_by_fd`]; `EFAULT` where there is no such entry.
+    fn map_by_index(&mut self, index: i32) -> Result<MapId, Errno>;
     /// What a map is.
     fn map(&self, id: MapId) -> MapFacts<'_>;
-    /// Reads a constant from a map that neither side can write any more (read-only to programs, frozen).
-    fn read_constant(&self, id: MapId, offset: u32, size: Size) -> Option<u64>;
+    /// The value of a map that neither side can write any more (read-only to programs, frozen, of one
+    /// element); `None` for any other.
+    fn constant_value(&self, id: MapId) -> Option<Vec<u8>>;
+    /// Number of possible CPUs.
+    fn cpus(&self) -> u32;
 }
 
-/// A map, as the verifier sees it.
+/// A map, as the verifier is told of it.
 #[derive(Clone, Copy, Debug)]
 pub struct MapFacts<'a> {
     /// What it was created with.
@@ -28,4 +84,309 @@ pub struct MapFacts<'a> {
     pub handle: u32,
     /// The address of its first value, where the type allows direct access.
     pub direct_value: Option<u32>,
+}
+
+/// Flags of a load (`prog_flags`).
+#[allow(missing_docs)]
+pub mod flag {
+    pub const STRICT_ALIGNMENT: u32 = 1 << 0;
+    pub const ANY_ALIGNMENT: u32 = 1 << 1;
+    pub const TEST_RND_HI32: u32 = 1 << 2;
+    pub const TEST_STATE_FREQ: u32 = 1 << 3;
+    pub const SLEEPABLE: u32 = 1 << 4;
+    pub const XDP_HAS_FRAGS: u32 = 1 << 5;
+    pub const XDP_DEV_BOUND_ONLY: u32 = 1 << 6;
+    pub const TEST_REG_INVARIANTS: u32 = 1 << 7;
+}
+
+/// A source line, by the first instruction that comes from it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SourceLine {
+    /// The slot.
+    pub pc: u32,
+    /// The line's text.
+    pub text: String,
+    /// The file's name, without its folders.
+    pub file: String,
+    /// Line number.
+    pub line: u32,
+}
+
+/// A program to be verified.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Its type.
+    pub program_type: &'static ProgramType,
+    /// `expected_attach_type`
+    pub expected_attach_type: u32,
+    /// `prog_flags`
+    pub flags: u32,
+    /// Its licence is compatible with the GPL.
+    pub gpl_compatible: bool,
+    /// Its instructions.
+    pub code: Vec<RawInsn>,
+    /// Source lines by slot, in order; empty where none were given.
+    pub lines: Vec<SourceLine>,
+    /// Slots of functions that are checked on their own (BTF says they are global).
+    pub global_functions: Vec<u32>,
+    /// `log_level`
+    pub log_level: u32,
+}
+
+/// Why a program is rejected.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rejection {
+    /// What the system call answers.
+    pub errno: Errno,
+    /// The kernel's line; empty where it says nothing.
+    pub message: String,
+    /// The register at fault, where one is.
+    pub register: Option<Reg>,
+}
+
+impl Rejection {
+    /// Names the register at fault.
+    pub fn of(self, register: Reg) -> Rejection {
+        Rejection { register: Some(register), ..self }
+    }
+}
+
+/// A rejection with the kernel's line.
+pub(crate) fn reject(errno: Errno, message: impl fmt::Display) -> Rejection {
+    Rejection { errno, message: message.to_string(), register: None }
+}
+
+/// A rejection of what is not built yet, by its name.
+pub(crate) fn not_built(what: impl fmt::Display) -> Rejection {
+    reject(Errno::EOPNOTSUPP, format_args!("glasshive: {what} is not built yet"))
+}
+
+/// What the verifier counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Stats {
+    /// Instructions walked, each as often as it was.
+    pub processed: u32,
+    /// Most states kept at one instruction when one was looked for.
+    pub max_states_per_insn: u32,
+    /// States kept.
+    pub total_states: u32,
+    /// Most states kept at a time.
+    pub peak_states: u32,
+}
+
+/// A program that was accepted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verified {
+    /// What engines run.
+    pub image: Image,
+    /// The maps that it refers to, each once.
+    pub maps: Vec<MapId>,
+}
+
+/// How far the verifier is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// Not done: call [`Verifier::step`] again.
+    Running,
+    /// Done: call [`Verifier::finish`].
+    Done,
+}
+
+/// What came of it.
+pub struct Outcome<O> {
+    /// The program, or why not.
+    pub result: Result<Verified, Rejection>,
+    /// The instruction at which it was rejected, where it was being walked.
+    pub pc: Option<Pc>,
+    /// What was counted.
+    pub stats: Stats,
+    /// The log.
+    pub log: Log,
+    /// Who watched.
+    pub observer: O,
+    /// The maps that the program refers to, in the order of its first references.
+    pub maps: Vec<MapInfo>,
+}
+
+/// A side of a branch that waits to be walked.
+struct Pending {
+    state: State,
+    pc: Pc,
+    previous: Pc,
+    log_position: usize,
+    token: u32,
+}
+
+/// What the walk keeps of an instruction.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    /// The kind of pointer it accessed memory through.
+    pointer: Option<register::Kind>,
+    /// The map that a 64-bit immediate names, and the offset into its value.
+    map: Option<(u16, u32, bool)>,
+}
+
+/// A verification in progress.
+pub struct Verifier<O> {
+    input: Input,
+    insns: Vec<Result<Insn, DecodeError>>,
+    marks: Vec<Marks>,
+    seen: Vec<Seen>,
+    functions: Vec<Function>,
+    maps: Vec<MapInfo>,
+    cpus: u32,
+    state: State,
+    pending: Vec<Pending>,
+    kept: Vec<Option<Kept>>,
+    /// The states kept at each instruction, the newest last.
+    kept_at: Vec<Vec<state::StateId>>,
+    linked: Vec<LinkedSet>,
+    pc: Pc,
+    previous: Option<Pc>,
+    /// The history entry of the instruction being walked, once it has one.
+    history_entry: bool,
+    show_state: bool,
+    changed: Changed,
+    last_line: Option<usize>,
+    /// Where the log stood after the last instruction line, and how long that line was.
+    line_end: Option<(usize, usize)>,
+    next_id: u32,
+    counters: Counters,
+    stats: Stats,
+    log: Log,
+    observer: O,
+    done: Option<Result<(), Rejection>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Counters {
+    jumps: u32,
+    jumps_when_kept: u32,
+    processed_when_kept: u32,
+    kept_now: u32,
+    dropped_now: u32,
+}
+
+impl<O: Observer> Verifier<O> {
+    /// Takes a program and does what comes before the walk. The environment is asked now and not again.
+    pub fn new(input: Input, environment: &mut dyn Environment, observer: O) -> Verifier<O> {
+        let len = input.code.len();
+        let mut verifier = Verifier {
+            insns: decode_program(&input.code),
+            marks: vec![Marks::default(); len],
+            seen: vec![Seen::default(); len],
+            functions: Vec::new(),
+            maps: Vec::new(),
+            cpus: environment.cpus(),
+            state: State::entry(),
+            pending: Vec::new(),
+            kept: Vec::new(),
+            kept_at: vec![Vec::new(); len],
+            linked: Vec::new(),
+            pc: Pc(0),
+            previous: None,
+            history_entry: false,
+            show_state: false,
+            changed: Changed::ALL,
+            last_line: None,
+            line_end: None,
+            next_id: 0,
+            counters: Counters::default(),
+            stats: Stats::default(),
+            log: Log::new(input.log_level),
+            observer,
+            done: None,
+            input,
+        };
+        if let Err(rejection) = verifier.prepare(environment) {
+            verifier.end(Err(rejection));
+        }
+        verifier
+    }
+
+    fn prepare(&mut self, environment: &mut dyn Environment) -> Result<(), Rejection> {
+        if self.input.program_type.accesses.is_empty() {
+            return Err(not_built(format_args!("program type {}", self.input.program_type.name)));
+        }
+        let code = Code { raw: &self.input.code, insns: &self.insns };
+        self.functions = cfg::functions(&code, &mut self.log)?;
+        cfg::check_jumps(&code, &self.functions)?;
+        self.resolve(environment)?;
+        let code = Code { raw: &self.input.code, insns: &self.insns };
+        let postorder = cfg::check_graph(&code, &self.functions, true, &mut self.marks)?;
+        cfg::components(&code, &self.functions, &mut self.marks);
+        cfg::live_registers(&code, &postorder, &mut self.marks);
+        if let Some(start) = self.input.global_functions.iter().find(|start| **start != 0) {
+            return Err(not_built(format_args!("the global function at instruction {start}")));
+        }
+        self.log_live_registers();
+        *self.state.register_mut(Reg::R1) = Register::pointer(register::Kind::Context);
+        Ok(())
+    }
+
+    /// Walks at most `budget` instructions.
+    pub fn step(&mut self, budget: u32) -> Progress {
+        for _ in 0..budget {
+            if self.done.is_some() {
+                break;
+            }
+            match self.walk_one() {
+                Ok(true) => {}
+                Ok(false) => {
+                    let checked = self.check_stack_depth();
+                    self.end(checked);
+                }
+                Err(rejection) => self.end(Err(rejection)),
+            }
+        }
+        if self.done.is_some() { Progress::Done } else { Progress::Running }
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Who watches.
+    pub fn observer(&self) -> &O {
+        &self.observer
+    }
+
+    /// Walks to the end, and answers.
+    pub fn finish(mut self) -> Outcome<O> {
+        while self.step(u32::MAX) == Progress::Running {}
+        let maps = self.maps.iter().map(|m| m.id).collect();
+        let pc = (self.stats.processed > 0).then_some(self.pc);
+        let result = match self.done.take() {
+            Some(Err(rejection)) => Err(rejection),
+            _ => Ok(Verified { image: self.image(), maps }),
+        };
+        Outcome {
+            pc: pc.filter(|_| result.is_err()),
+            result,
+            stats: self.stats,
+            log: self.log,
+            observer: self.observer,
+            maps: self.maps,
+        }
+    }
+
+    fn end(&mut self, result: Result<(), Rejection>) {
+        if let Err(rejection) = &result {
+            if !rejection.message.is_empty() {
+                let _ = writeln!(self.log, "{}", rejection.message);
+            }
+            self.observer.rejected();
+        }
+        self.log_statistics();
+        self.done = Some(result);
+    }
+}
+
+/// Reads bytes of a constant as a number, little-endian.
+fn constant_at(bytes: &[u8], offset: i64, size: Size) -> Option<u64> {
+    let start = usize::try_from(offset).ok()?;
+    let part = bytes.get(start..start.checked_add(size.bytes() as usize)?)?;
+    Some(part.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
 }

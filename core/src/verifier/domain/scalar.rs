@@ -99,7 +99,7 @@ impl Scalar {
     }
 
     /// Nothing is known of the low 32 bits' intervals.
-    pub(super) fn forget32(&mut self) {
+    pub(in crate::verifier) fn forget32(&mut self) {
         (self.u32_min, self.u32_max) = (0, u32::MAX);
         (self.s32_min, self.s32_max) = (i32::MIN, i32::MAX);
     }

@@ -1,0 +1,343 @@
+//! Arithmetic: numbers by the domain, pointers by rule.
+
+use super::domain::{Scalar, alu};
+use super::observer::Observer;
+use super::register::{Kind, Register};
+use super::{Rejection, Verifier, policy, reject};
+use crate::errno::Errno;
+use crate::isa::{AluOp, Insn, Operand, Reg, Width};
+
+/// An operator as the kernel's messages have it.
+fn operator(op: AluOp) -> &'static str {
+    match op {
+        AluOp::Add => "+=",
+        AluOp::Sub => "-=",
+        AluOp::Mul => "*=",
+        AluOp::Div | AluOp::Sdiv => "/=",
+        AluOp::Or => "|=",
+        AluOp::And => "&=",
+        AluOp::Lsh => "<<=",
+        AluOp::Rsh => ">>=",
+        AluOp::Mod | AluOp::Smod => "%=",
+        AluOp::Xor => "^=",
+        AluOp::Mov => "=",
+        AluOp::Arsh => "s>>=",
+    }
+}
+
+impl<O: Observer> Verifier<O> {
+    pub(super) fn walk_alu(&mut self, insn: Insn) -> Result<(), Rejection> {
+        match insn {
+            Insn::ByteSwap { dst, .. } => {
+                self.number(dst)?;
+                self.may_write(dst)?;
+                self.write(dst, Register::UNKNOWN);
+                Ok(())
+            }
+            Insn::Neg { width, dst } => {
+                let value = self.number(dst)?;
+                self.may_write(dst)?;
+                let precise = value.precise;
+                self.write(dst, Register { precise, ..Register::scalar(alu::negate(width, &value.var)) });
+                Ok(())
+            }
+            Insn::MovSx { width, dst, src, from } => {
+                let value = self.read(src)?;
+                self.may_write(dst)?;
+                if value.is_pointer() {
+                    let what = match width {
+                        Width::W64 => "sign-extension part of pointer",
+                        Width::W32 => "partial copy of pointer",
+                    };
+                    return Err(reject(Errno::EACCES, format_args!("R{} {what}", src.number())).of(src));
+                }
+                // The same number where the sign bit is known to be 0.
+                let same = value.var.umax < 1 << (from.bits() - 1);
+                if same {
+                    self.tie(src);
+                }
+                let mut moved = *self.state.register(src);
+                if !same {
+                    moved.untie();
+                }
+                moved.var = alu::sign_extend(width, from, &value.var);
+                self.write(dst, moved);
+                Ok(())
+            }
+            Insn::Alu { width, op: AluOp::Mov, dst, src } => self.walk_move(width, dst, src),
+            Insn::Alu { width, op, dst, src } => self.walk_operation(width, op, dst, src),
+            _ => Ok(()),
+        }
+    }
+
+    /// A register that has to hold a number.
+    fn number(&mut self, reg: Reg) -> Result<Register, Rejection> {
+        let value = self.read(reg)?;
+        if value.is_pointer() {
+            let message = format_args!("R{} pointer arithmetic prohibited", reg.number());
+            return Err(reject(Errno::EACCES, message).of(reg));
+        }
+        Ok(value)
+    }
+
+    /// Gives an unknown number an id, so that a copy of it is known to be the same.
+    pub(super) fn tie(&mut self, reg: Reg) {
+        let id = self.next_id + 1;
+        if tie(self.state.register_mut(reg), id) {
+            self.next_id = id;
+        }
+    }
+
+    fn walk_move(&mut self, width: Width, dst: Reg, src: Operand) -> Result<(), Rejection> {
+        let src = match src {
+            Operand::Imm(imm) => {
+                self.may_write(dst)?;
+                let value = match width {
+                    Width::W64 => i64::from(imm) as u64,
+                    Width::W32 => u64::from(imm as u32),
+                };
+                self.write(dst, Register::constant(value));
+                return Ok(());
+            }
+            Operand::Reg(src) => src,
+        };
+        let value = self.read(src)?;
+        self.may_write(dst)?;
+        if width == Width::W64 {
+            self.tie(src);
+            let value = *self.state.register(src);
+            self.write(dst, value);
+            return Ok(());
+        }
+        if value.is_pointer() {
+            return Err(
+                reject(Errno::EACCES, format_args!("R{} partial copy of pointer", src.number())).of(src)
+            );
+        }
+        let fits = value.width() <= 32;
+        if fits {
+            self.tie(src);
+        }
+        let mut moved = *self.state.register(src);
+        if !fits {
+            moved.untie();
+        }
+        moved.var.low_half();
+        self.write(dst, moved);
+        Ok(())
+    }
+
+    fn walk_operation(&mut self, width: Width, op: AluOp, dst: Reg, src: Operand) -> Result<(), Rejection> {
+        if let Operand::Reg(src) = src {
+            self.read(src)?;
+        }
+        self.read(dst)?;
+        if let Operand::Imm(imm) = src {
+            let divides = matches!(op, AluOp::Div | AluOp::Mod | AluOp::Sdiv | AluOp::Smod);
+            if divides && imm == 0 {
+                return Err(reject(Errno::EINVAL, "div by zero"));
+            }
+            let bits = if width == Width::W64 { 64 } else { 32 };
+            if matches!(op, AluOp::Lsh | AluOp::Rsh | AluOp::Arsh) && !(0..bits).contains(&imm) {
+                return Err(reject(Errno::EINVAL, format_args!("invalid shift {imm}")));
+            }
+        }
+        self.may_write(dst)?;
+        let a = *self.state.register(dst);
+        let b = match src {
+            Operand::Reg(src) => *self.state.register(src),
+            Operand::Imm(imm) => Register::constant(i64::from(imm) as u64),
+        };
+        match (a.is_pointer(), b.is_pointer(), src) {
+            (true, true, Operand::Reg(_)) => {
+                if op == AluOp::Sub {
+                    self.write(dst, Register::UNKNOWN);
+                    return Ok(());
+                }
+                let message = format_args!("R{} pointer {} pointer prohibited", dst.number(), operator(op));
+                return Err(reject(Errno::EACCES, message).of(dst));
+            }
+            (false, true, Operand::Reg(_)) => {
+                self.mark_precise(dst)?;
+                let number = *self.state.register(dst);
+                return self.walk_pointer(width, op, dst, b, number, true);
+            }
+            (true, false, src) => {
+                if let Operand::Reg(src) = src {
+                    self.mark_precise(src)?;
+                }
+                return self.walk_pointer(width, op, dst, a, b, false);
+            }
+            (false, false, Operand::Reg(src)) if a.precise => self.mark_precise(src)?,
+            _ => {}
+        }
+        let a = *self.state.register(dst);
+        let mut result =
+            Register { precise: a.precise, ..Register::scalar(alu::apply(op, width, &a.var, &b.var)) };
+        // A sum with a constant stays tied to what it was computed from.
+        if let (AluOp::Add, Width::W64, Some(delta)) = (op, width, b.as_constant())
+            && a.id != 0
+            && !a.add_const
+            && let Ok(delta) = i32::try_from(delta as i64)
+        {
+            result.id = a.id;
+            result.add_const = true;
+            result.offset = delta;
+        }
+        self.write(dst, result);
+        Ok(())
+    }
+
+    /// A pointer's offset is one that a pointer may have.
+    fn check_sane(&self, register: &Register, pointer: &Register) -> Result<(), Rejection> {
+        let name = pointer.type_name();
+        let (offset, min) = (i64::from(register.offset), register.var.smin);
+        let limit = policy::MAX_OFFSET;
+        let outside = |x: i64| x >= limit || x <= -limit;
+        if let Some(value) = register.var.as_constant().map(|v| v as i64).filter(|v| outside(*v)) {
+            return Err(reject(
+                Errno::EINVAL,
+                format_args!("math between {name} pointer and {value} is not allowed"),
+            ));
+        }
+        if register.is_pointer() && outside(offset) {
+            return Err(reject(Errno::EINVAL, format_args!("{name} pointer offset {offset} is not allowed")));
+        }
+        if min == i64::MIN {
+            let message = format_args!(
+                "math between {name} pointer and register with unbounded min value is not allowed"
+            );
+            return Err(reject(Errno::EINVAL, message));
+        }
+        if outside(min) {
+            return Err(reject(
+                Errno::EINVAL,
+                format_args!("value {min} makes {name} pointer be out of bounds"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn walk_pointer(
+        &mut self,
+        width: Width,
+        op: AluOp,
+        dst: Reg,
+        pointer: Register,
+        number: Register,
+        number_is_first: bool,
+    ) -> Result<(), Rejection> {
+        let r = dst.number();
+        let var = number.var;
+        let known = number.as_constant();
+        if (known.is_some() && (var.smin != var.smax || var.umin != var.umax)) || var.is_contradictory() {
+            self.write(dst, Register::UNKNOWN);
+            return Ok(());
+        }
+        if width == Width::W32 {
+            if op == AluOp::Sub {
+                self.write(dst, Register::UNKNOWN);
+                return Ok(());
+            }
+            return Err(
+                reject(Errno::EACCES, format_args!("R{r} 32-bit pointer arithmetic prohibited")).of(dst)
+            );
+        }
+        let name = pointer.type_name();
+        if pointer.maybe_null {
+            let message = format_args!("R{r} pointer arithmetic on {name} prohibited, null-check it first");
+            return Err(reject(Errno::EACCES, message).of(dst));
+        }
+        let allowed = match pointer.kind {
+            Kind::FlowKeys => known.is_some() || (known == Some(0) && op == AluOp::Add),
+            Kind::Map(_) => known == Some(0) && op == AluOp::Add,
+            Kind::PacketEnd | Kind::Socket(_) => false,
+            _ => true,
+        };
+        if !allowed {
+            let message = format_args!("R{r} pointer arithmetic on {name} prohibited");
+            return Err(reject(Errno::EACCES, message).of(dst));
+        }
+        self.check_sane(&number, &pointer)?;
+        self.check_sane(&pointer, &pointer)?;
+        let mut result = pointer;
+        result.var.forget32();
+        let moved = |delta: Option<i64>| {
+            let delta = delta?;
+            i32::try_from(i64::from(pointer.offset) + delta).ok()
+        };
+        match op {
+            AluOp::Add => {
+                if let Some(offset) = moved(known.map(|k| k as i64)) {
+                    result.offset = offset;
+                } else {
+                    let sum = alu::apply(AluOp::Add, Width::W64, &pointer.var, &var);
+                    result.var = sum;
+                    result.var.forget32();
+                    if pointer.is_packet() {
+                        result.id = self.new_id();
+                        result.range = 0;
+                    }
+                }
+            }
+            AluOp::Sub => {
+                if number_is_first {
+                    let message = format_args!("R{r} tried to subtract pointer from scalar");
+                    return Err(reject(Errno::EACCES, message).of(dst));
+                }
+                if matches!(pointer.kind, Kind::Stack { .. }) {
+                    let message = format_args!("R{r} subtraction from stack pointer prohibited");
+                    return Err(reject(Errno::EACCES, message).of(dst));
+                }
+                if let Some(offset) = moved(known.map(|k| (k as i64).wrapping_neg())) {
+                    result.offset = offset;
+                } else {
+                    let difference = alu::apply(AluOp::Sub, Width::W64, &pointer.var, &var);
+                    result.var = difference;
+                    result.var.forget32();
+                    if pointer.is_packet() {
+                        result.id = self.new_id();
+                        if var.smin < 0 {
+                            result.range = 0;
+                        }
+                    }
+                }
+            }
+            AluOp::And | AluOp::Or | AluOp::Xor => {
+                let message = format_args!("R{r} bitwise operator {} on pointer prohibited", operator(op));
+                return Err(reject(Errno::EACCES, message).of(dst));
+            }
+            _ => {
+                let message =
+                    format_args!("R{r} pointer arithmetic with {} operator prohibited", operator(op));
+                return Err(reject(Errno::EACCES, message).of(dst));
+            }
+        }
+        self.check_sane(&result, &pointer)?;
+        result.var.sync();
+        self.write(dst, result);
+        Ok(())
+    }
+}
+
+/// Gives an unknown number this id where it has none; whether it did. A number that is another's plus a
+/// constant becomes one of its own.
+pub(super) fn tie(register: &mut Register, id: u32) -> bool {
+    if !register.is_scalar() || register.as_constant().is_some() {
+        return false;
+    }
+    if register.add_const {
+        register.untie();
+    }
+    if register.id != 0 {
+        return false;
+    }
+    register.id = id;
+    true
+}
+
+/// A number tied to `known` by a constant difference, from `known` and its own offset.
+pub(super) fn shifted(known: &Register, offset: i32) -> Scalar {
+    let delta = i64::from(offset) - i64::from(if known.add_const { known.offset } else { 0 });
+    alu::apply(AluOp::Add, Width::W64, &known.var, &Scalar::constant(delta as u64))
+}

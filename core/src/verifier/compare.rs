@@ -1,0 +1,164 @@
+//! When one state covers another: every way on from the newer one is a way on from the older one, which
+//! was found to be safe.
+
+use alloc::vec::Vec;
+
+use super::domain::Scalar;
+use super::prune::asks_nothing;
+use super::register::{Kind, Register};
+use super::state::{Byte, Frame, Slot, State};
+
+/// How alike two states have to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Exactness {
+    /// The older one covers the newer one: what did not matter to it may differ.
+    Covering,
+    /// The same.
+    Exact,
+}
+
+/// Which id of the newer state stands for which of the older one.
+#[derive(Default)]
+struct Ids {
+    pairs: Vec<(u32, u32)>,
+    fresh: u32,
+}
+
+impl Ids {
+    fn same(&mut self, old: u32, new: u32) -> bool {
+        if (old == 0) != (new == 0) {
+            return false;
+        }
+        if old == 0 {
+            return true;
+        }
+        for (o, n) in &self.pairs {
+            if *o == old {
+                return *n == new;
+            }
+            if *n == new {
+                return false;
+            }
+        }
+        self.pairs.push((old, new));
+        true
+    }
+
+    /// As [`Ids::same`]; a number without an id is tied to nothing else.
+    fn same_number(&mut self, old: u32, new: u32) -> bool {
+        let mut fresh = || {
+            self.fresh += 1;
+            u32::MAX - self.fresh
+        };
+        let old = if old == 0 { fresh() } else { old };
+        let new = if new == 0 { fresh() } else { new };
+        self.same(old, new)
+    }
+}
+
+/// Whether `old` covers `new`. `live` says which registers of a frame are read on.
+pub(super) fn covers(old: &State, new: &State, how: Exactness, live: impl Fn(usize) -> u16) -> bool {
+    if old.frames.len() != new.frames.len() || old.references.len() != new.references.len() {
+        return false;
+    }
+    let mut ids = Ids::default();
+    if !old.references.iter().zip(&new.references).all(|(a, b)| ids.same(a.id, b.id)) {
+        return false;
+    }
+    if old.frames.iter().zip(&new.frames).any(|(a, b)| a.call_site != b.call_site) {
+        return false;
+    }
+    old.frames.iter().zip(&new.frames).enumerate().all(|(number, (a, b))| {
+        let live = live(number);
+        let registers = a.registers.iter().zip(&b.registers).enumerate();
+        let mut read = registers.filter(|(r, _)| live >> r & 1 == 1);
+        read.all(|(_, (a, b))| register(a, b, how, &mut ids)) && stack(a, b, how, &mut ids)
+    })
+}
+
+fn exactly(old: &Register, new: &Register, ids: &mut Ids) -> bool {
+    old.kind == new.kind
+        && old.maybe_null == new.maybe_null
+        && old.offset == new.offset
+        && old.range == new.range
+        && old.var == new.var
+        && ids.same(old.id, new.id)
+        && ids.same(old.reference, new.reference)
+}
+
+fn register(old: &Register, new: &Register, how: Exactness, ids: &mut Ids) -> bool {
+    if how == Exactness::Exact {
+        return exactly(old, new, ids);
+    }
+    if old.kind == Kind::Uninitialised {
+        return true;
+    }
+    if old.maybe_null != new.maybe_null {
+        return false;
+    }
+    match (old.kind, new.kind) {
+        (Kind::Scalar, Kind::Scalar) => {
+            if !old.precise {
+                return true;
+            }
+            old.add_const == new.add_const
+                && (!old.add_const || old.offset == new.offset)
+                && old.var.covers(&new.var)
+                && ids.same_number(old.id, new.id)
+        }
+        (a, b) if a != b => false,
+        (Kind::MapValue(_), _) => {
+            old.offset == new.offset
+                && old.var.covers(&new.var)
+                && ids.same(old.id, new.id)
+                && ids.same(old.reference, new.reference)
+        }
+        (Kind::Packet | Kind::PacketMeta, _) => {
+            if old.range < 0 || new.range < 0 {
+                return old.range == new.range;
+            }
+            old.range <= new.range
+                && old.offset == new.offset
+                && ids.same(old.id, new.id)
+                && old.var.covers(&new.var)
+        }
+        _ => exactly(old, new, ids),
+    }
+}
+
+/// A slot as one 64-bit number, where it is one: a spilled one, or bytes of which nothing is known.
+fn whole_number(slot: &Slot) -> Option<Register> {
+    if slot.is_spilled_scalar() && slot.is_full_spill() {
+        return Some(slot.spilled);
+    }
+    slot.bytes.iter().all(|b| asks_nothing(*b)).then(|| Register::scalar(Scalar::UNKNOWN))
+}
+
+fn stack(old: &Frame, new: &Frame, how: Exactness, ids: &mut Ids) -> bool {
+    for (number, a) in old.stack.iter().enumerate() {
+        let b = new.slot(number);
+        if how == Exactness::Exact && a.bytes != b.bytes {
+            return false;
+        }
+        let nothing = a.bytes.iter().all(|byte| asks_nothing(*byte));
+        if nothing && how == Exactness::Covering {
+            continue;
+        }
+        if let (Some(x), Some(y)) = (whole_number(a), whole_number(&b)) {
+            if !register(&x, &y, how, ids) {
+                return false;
+            }
+            continue;
+        }
+        for (x, y) in a.bytes.iter().zip(&b.bytes) {
+            let fine = asks_nothing(*x) || x == y;
+            if !fine {
+                return false;
+            }
+        }
+        if a.bytes[7] == Byte::Spill && !register(&a.spilled, &b.spilled, how, ids) {
+            return false;
+        }
+    }
+    true
+}

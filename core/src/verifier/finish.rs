@@ -1,0 +1,100 @@
+//! After the walk: the stack of the call chains, the counters' lines, and the image that engines run.
+
+use alloc::vec::Vec;
+use core::fmt::Write;
+
+use super::observer::Observer;
+use super::state::{MAX_FRAMES, MAX_STACK};
+use super::{Rejection, Verifier, policy, reject};
+use crate::errno::Errno;
+use crate::image::{Access, Function, Image};
+use crate::isa::{CallTarget, Imm64, Insn, Pc, Reg};
+
+impl<O: Observer> Verifier<O> {
+    /// Every chain of calls stays within the stack and the number of frames.
+    pub(super) fn check_stack_depth(&mut self) -> Result<(), Rejection> {
+        let calls: Vec<Vec<usize>> = self
+            .functions
+            .iter()
+            .map(|f| {
+                let called = (f.start..f.end).filter_map(|at| match self.insns[at as usize] {
+                    Ok(Insn::Call(CallTarget::Local(offset))) => Some(i64::from(at) + 1 + i64::from(offset)),
+                    _ => None,
+                });
+                called.filter_map(|to| self.functions.iter().position(|g| i64::from(g.start) == to)).collect()
+            })
+            .collect();
+        // A path of functions, each with the next of its calls to look at.
+        let mut path: Vec<(usize, usize)> = alloc::vec![(0, 0)];
+        while let Some((function, next)) = path.last_mut() {
+            let (function, this) = (*function, *next);
+            *next += 1;
+            if this == 0 {
+                let depth: u32 =
+                    path.iter().map(|(f, _)| self.functions[*f].stack_depth.next_multiple_of(16)).sum();
+                if depth > MAX_STACK {
+                    let count = path.len();
+                    let message = format_args!("combined stack size of {count} calls is {depth}. Too large");
+                    return Err(reject(Errno::EACCES, message));
+                }
+                if path.len() > MAX_FRAMES {
+                    let message = format_args!("the call stack of {} frames is too deep !", path.len());
+                    return Err(reject(Errno::E2BIG, message));
+                }
+            }
+            match calls[function].get(this) {
+                Some(&callee) => path.push((callee, 0)),
+                None => {
+                    path.pop();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn log_statistics(&mut self) {
+        if self.log.shows_statistics() {
+            let _ = self.log.write_str("verification time 0 usec\nstack depth ");
+            for (at, function) in self.functions.iter().enumerate() {
+                let plus = if at == 0 { "" } else { "+" };
+                let _ = write!(self.log, "{plus}{}", function.stack_depth);
+            }
+            let _ = self.log.write_char('\n');
+        }
+        let s = self.stats;
+        let _ = writeln!(
+            self.log,
+            "processed {} insns (limit {}) max_states_per_insn {} total_states {} peak_states {} mark_read 0",
+            s.processed,
+            policy::MAX_PROCESSED,
+            s.max_states_per_insn,
+            s.total_states,
+            s.peak_states
+        );
+    }
+
+    /// The program as engines run it.
+    pub(super) fn image(&self) -> Image {
+        let mut insns: Vec<Insn> = Vec::with_capacity(self.insns.len());
+        for (at, insn) in self.insns.iter().enumerate() {
+            let insn = match (insn, self.seen[at].map) {
+                (Ok(Insn::LoadImm64 { dst, .. }), Some((map, offset, is_value))) => {
+                    let info = &self.maps[usize::from(map)];
+                    let base = if is_value { info.direct_value.unwrap_or(0) } else { info.handle };
+                    Insn::LoadImm64 { dst: *dst, value: Imm64::Value(u64::from(base) + u64::from(offset)) }
+                }
+                (Ok(insn), _) => *insn,
+                // The second slot of a 64-bit immediate; anything else was never reached.
+                (Err(_), _) => {
+                    insns.last().copied().unwrap_or(Insn::LoadImm64 { dst: Reg::R0, value: Imm64::Value(0) })
+                }
+            };
+            insns.push(insn);
+        }
+        let access = alloc::vec![Access::Normal; insns.len()];
+        let functions = self.functions.iter();
+        let functions =
+            functions.map(|f| Function { start: Pc(f.start), stack_depth: f.stack_depth }).collect();
+        Image::verified(insns, access, functions)
+    }
+}

@@ -1,0 +1,375 @@
+//! Loads and stores: what each kind of pointer allows, and what is loaded.
+
+use super::domain::{Scalar, alu, text};
+use super::observer::Observer;
+use super::register::{Kind, MapRef, Register, SocketKind};
+use super::{Rejection, Verifier, constant_at, flag, not_built, policy, reject};
+use crate::errno::Errno;
+use crate::isa::{Operand, Reg, Size, Width};
+use crate::map::types::flag as map_flag;
+use crate::program::{FieldKind, PacketAccess};
+
+/// Bytes of `struct bpf_flow_keys`.
+const FLOW_KEYS_LEN: i64 = 56;
+
+/// What is done with memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Mode {
+    Read,
+    Write,
+}
+
+impl<O: Observer> Verifier<O> {
+    /// A load into a register that may be written.
+    pub(super) fn load(
+        &mut self,
+        base: Reg,
+        off: i64,
+        size: Size,
+        sign_extend: bool,
+        dst: Reg,
+    ) -> Result<(), Rejection> {
+        let pointer = *self.state.register(base);
+        self.access(base, off, size, Mode::Read, Some(dst), sign_extend, None)?;
+        self.same_pointer(&pointer)
+    }
+
+    /// A store of a register or a constant.
+    pub(super) fn store(&mut self, base: Reg, off: i64, size: Size, src: Operand) -> Result<(), Rejection> {
+        let pointer = *self.state.register(base);
+        self.access(base, off, size, Mode::Write, None, false, Some(src))?;
+        self.same_pointer(&pointer)
+    }
+
+    /// A read-modify-write: read first, into `fetched` where the old value is kept.
+    pub(super) fn access_atomically(
+        &mut self,
+        base: Reg,
+        off: i64,
+        size: Size,
+        fetched: Option<Reg>,
+    ) -> Result<(), Rejection> {
+        let pointer = *self.state.register(base);
+        self.access(base, off, size, Mode::Read, None, false, None)?;
+        if let Some(fetched) = fetched {
+            self.access(base, off, size, Mode::Read, Some(fetched), false, None)?;
+        }
+        // What is written is not tracked: an unknown number.
+        *self.state.register_mut(base) =
+            if fetched == Some(base) { *self.state.register(base) } else { pointer };
+        self.access_with(&pointer, base, off, size, Mode::Write, None, false, None)?;
+        self.same_pointer(&pointer)
+    }
+
+    /// An instruction whose access is rewritten by the kind of its pointer can have one kind alone.
+    fn same_pointer(&mut self, pointer: &Register) -> Result<(), Rejection> {
+        let special = |k: &Kind| matches!(k, Kind::Context | Kind::Socket(_));
+        let seen = &mut self.seen[self.pc.index()].pointer;
+        match seen {
+            None => *seen = Some(pointer.kind),
+            Some(before) if *before != pointer.kind && (special(before) || special(&pointer.kind)) => {
+                return Err(reject(Errno::EINVAL, "same insn cannot be used with different pointers"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn access(
+        &mut self,
+        base: Reg,
+        off: i64,
+        size: Size,
+        mode: Mode,
+        dst: Option<Reg>,
+        sign_extend: bool,
+        src: Option<Operand>,
+    ) -> Result<(), Rejection> {
+        let pointer = *self.state.register(base);
+        self.access_with(&pointer, base, off, size, mode, dst, sign_extend, src)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn access_with(
+        &mut self,
+        pointer: &Register,
+        base: Reg,
+        off: i64,
+        size: Size,
+        mode: Mode,
+        dst: Option<Reg>,
+        sign_extend: bool,
+        src: Option<Operand>,
+    ) -> Result<(), Rejection> {
+        let bytes = size.bytes();
+        let full = off + i64::from(pointer.offset);
+        if !pointer.maybe_null {
+            self.check_alignment(pointer, off, bytes)?;
+        }
+        let mut loaded = Register::UNKNOWN;
+        match pointer.kind {
+            _ if pointer.maybe_null => return Err(self.invalid(pointer, base)),
+            Kind::MapValue(map) => {
+                self.check_map_mode(map, base, full, bytes, mode)?;
+                self.check_map_value(map, pointer, base, full, bytes.into(), false)?;
+                if mode == Mode::Read
+                    && let Some(value) = self.constant(map, pointer, full, size)
+                {
+                    let value = if sign_extend {
+                        let shift = 64 - size.bits();
+                        (((value << shift) as i64) >> shift) as u64
+                    } else {
+                        value
+                    };
+                    loaded = Register::constant(value);
+                }
+            }
+            Kind::Context => {
+                self.check_pointer_offset(pointer, base, false)?;
+                let gives = self.input.program_type.access(off, bytes, mode == Mode::Write);
+                let gives = gives.ok_or_else(|| {
+                    let message = format_args!("invalid bpf_context access off={off} size={bytes}");
+                    reject(Errno::EACCES, message).of(base)
+                })?;
+                if mode == Mode::Read {
+                    loaded = self.field(gives)?;
+                }
+            }
+            Kind::Stack { .. } => {
+                return match mode {
+                    Mode::Read => self.load_stack(pointer, base, off, size, sign_extend, dst),
+                    Mode::Write => self.store_stack(pointer, base, off, size, src),
+                };
+            }
+            Kind::Packet | Kind::PacketMeta => {
+                if mode == Mode::Write && self.input.program_type.packet != PacketAccess::Write {
+                    return Err(reject(Errno::EACCES, "cannot write into packet").of(base));
+                }
+                self.check_packet(pointer, base, full, bytes.into(), false)?;
+            }
+            Kind::FlowKeys => {
+                if full < 0 || full + i64::from(bytes) > FLOW_KEYS_LEN {
+                    let message = format_args!("invalid access to flow keys off={full} size={bytes}");
+                    return Err(reject(Errno::EACCES, message).of(base));
+                }
+            }
+            Kind::Socket(_) => {
+                let (r, name) = (base.number(), pointer.type_name());
+                if mode == Mode::Write {
+                    return Err(reject(Errno::EACCES, format_args!("R{r} cannot write into {name}")).of(base));
+                }
+                return Err(not_built("access to a socket's fields"));
+            }
+            Kind::Map(_) => return Err(not_built("access to a map's own fields")),
+            Kind::TracepointBuffer => return Err(not_built("access to a tracepoint's buffer")),
+            _ => return Err(self.invalid(pointer, base)),
+        }
+        if let Some(dst) = dst {
+            if loaded.is_scalar() {
+                loaded.var = resized(&loaded.var, size, sign_extend);
+            }
+            self.write(dst, loaded);
+        }
+        Ok(())
+    }
+
+    fn invalid(&self, pointer: &Register, base: Reg) -> Rejection {
+        let message = format_args!("R{} invalid mem access '{}'", base.number(), pointer.type_name());
+        reject(Errno::EACCES, message).of(base)
+    }
+
+    /// What a load of a context's field gives.
+    fn field(&mut self, gives: FieldKind) -> Result<Register, Rejection> {
+        let maybe_null = |kind, id| Register { maybe_null: true, id, ..Register::pointer(kind) };
+        Ok(match gives {
+            FieldKind::Scalar => Register::UNKNOWN,
+            FieldKind::PacketData => Register::pointer(Kind::Packet),
+            FieldKind::PacketMeta => Register::pointer(Kind::PacketMeta),
+            FieldKind::PacketEnd => Register::pointer(Kind::PacketEnd),
+            FieldKind::SocketCommonOrNull => maybe_null(Kind::Socket(SocketKind::Common), self.new_id()),
+            FieldKind::SocketOrNull => maybe_null(Kind::Socket(SocketKind::Full), self.new_id()),
+            FieldKind::Socket => Register::pointer(Kind::Socket(SocketKind::Full)),
+            FieldKind::FlowKeys => Register::pointer(Kind::FlowKeys),
+            FieldKind::TracepointBuffer => Register::pointer(Kind::TracepointBuffer),
+            FieldKind::KernelType(name) => return Err(not_built(format_args!("a pointer to struct {name}"))),
+        })
+    }
+
+    fn constant(&self, map: MapRef, pointer: &Register, offset: i64, size: Size) -> Option<u64> {
+        let bytes = self.maps[usize::from(map.0)].constant.as_ref()?;
+        constant_at(bytes, offset + pointer.var.as_constant()? as i64, size)
+    }
+
+    fn check_alignment(&self, pointer: &Register, off: i64, bytes: u32) -> Result<(), Rejection> {
+        let strict = self.input.flags & flag::STRICT_ALIGNMENT != 0;
+        let what = match pointer.kind {
+            Kind::Packet | Kind::PacketMeta => "packet",
+            Kind::Stack { .. } => "stack",
+            Kind::MapValue(_) => "value",
+            Kind::Context => "context",
+            Kind::FlowKeys => "flow keys",
+            Kind::Socket(SocketKind::Common) => "sock_common",
+            Kind::Socket(SocketKind::Full) => "sock",
+            Kind::Socket(SocketKind::Tcp) => "tcp_sock",
+            Kind::Socket(SocketKind::Xdp) => "xdp_sock",
+            _ => return Ok(()),
+        };
+        if bytes == 1 || (!strict && what != "stack") {
+            return Ok(());
+        }
+        // The network layer places packets so that the header behind 14 bytes of Ethernet is aligned.
+        let shift = if what == "packet" { 2 } else { 0 };
+        let fixed = i64::from(pointer.offset) + off + shift;
+        let place = alu::apply(
+            crate::isa::AluOp::Add,
+            Width::W64,
+            &Scalar { var: pointer.var.var, ..Scalar::UNKNOWN },
+            &Scalar::constant(fixed as u64),
+        );
+        if place.var.is_aligned(bytes.into()) {
+            return Ok(());
+        }
+        let mut var = alloc::string::String::new();
+        let _ = match pointer.var.as_constant() {
+            Some(value) => core::fmt::Write::write_fmt(&mut var, format_args!("{value:#x}")),
+            None => text::write_tnum(pointer.var.var, &mut var),
+        };
+        let var = if var == "0x0" { "0" } else { &var };
+        let start = if shift != 0 { alloc::format!("{shift}+") } else { alloc::string::String::new() };
+        let message =
+            format_args!("misaligned {what} access off {start}{var}+{}+{off} size {bytes}", pointer.offset);
+        Err(reject(Errno::EACCES, message))
+    }
+
+    /// A pointer that has to be used as it was given: without a variable part, and without an offset where
+    /// `fixed` does not allow one.
+    pub(super) fn check_pointer_offset(&self, p: &Register, reg: Reg, fixed: bool) -> Result<(), Rejection> {
+        let (r, name, offset) = (reg.number(), p.type_name(), p.offset);
+        if offset < 0 {
+            let message = format_args!("negative offset {name} ptr R{r} off={offset} disallowed");
+            return Err(reject(Errno::EACCES, message).of(reg));
+        }
+        if !fixed && offset != 0 {
+            let message = format_args!("dereference of modified {name} ptr R{r} off={offset} disallowed");
+            return Err(reject(Errno::EACCES, message).of(reg));
+        }
+        if p.var.as_constant() != Some(0) {
+            let mut var = alloc::string::String::new();
+            let _ = text::write_tnum(p.var.var, &mut var);
+            let message = format_args!("variable {name} access var_off={var} disallowed");
+            return Err(reject(Errno::EACCES, message).of(reg));
+        }
+        Ok(())
+    }
+
+    /// The map lets a program do that.
+    pub(super) fn check_map_mode(
+        &self,
+        map: MapRef,
+        reg: Reg,
+        off: i64,
+        size: u32,
+        mode: Mode,
+    ) -> Result<(), Rejection> {
+        let spec = &self.maps[usize::from(map.0)].spec;
+        let (what, forbidden) = match mode {
+            Mode::Read => ("read from", map_flag::WRONLY_PROG),
+            Mode::Write => ("write into", map_flag::RDONLY_PROG),
+        };
+        if spec.flags & forbidden == 0 {
+            return Ok(());
+        }
+        let message =
+            format_args!("{what} map forbidden, value_size={} off={off} size={size}", spec.value_size);
+        Err(reject(Errno::EACCES, message).of(reg))
+    }
+
+    /// The access stays within a map's value. `off` includes the pointer's fixed offset.
+    pub(super) fn check_map_value(
+        &mut self,
+        map: MapRef,
+        pointer: &Register,
+        reg: Reg,
+        off: i64,
+        size: i64,
+        zero_allowed: bool,
+    ) -> Result<(), Rejection> {
+        use core::fmt::Write;
+        let len = i64::from(self.maps[usize::from(map.0)].spec.value_size);
+        let (r, min, max) = (reg.number(), pointer.var.smin, pointer.var.umax);
+        let refuse = |text: core::fmt::Arguments| Err(reject(Errno::EACCES, text).of(reg));
+        let least = off.checked_add(min).filter(|x| i32::try_from(*x).is_ok());
+        if min < 0 && least.is_none_or(|x| x < 0) {
+            return refuse(format_args!(
+                "R{r} min value is negative, either use unsigned index or do a if (index >=0) check."
+            ));
+        }
+        let fits = |at: i64| at >= 0 && (size > 0 || (size == 0 && zero_allowed)) && at + size <= len;
+        let complain = |log: &mut super::Log, at: i64| {
+            let _ = writeln!(log, "invalid access to map value, value_size={len} off={at} size={size}");
+        };
+        let least = off.wrapping_add(min);
+        if !fits(least) {
+            complain(&mut self.log, i64::from(least as i32));
+            return refuse(format_args!("R{r} min value is outside of the allowed memory range"));
+        }
+        if max >= policy::MAX_OFFSET as u64 {
+            return refuse(format_args!(
+                "R{r} unbounded memory access, make sure to bounds check any such access"
+            ));
+        }
+        let greatest = off + max as i64;
+        if !fits(greatest) {
+            complain(&mut self.log, greatest);
+            return refuse(format_args!("R{r} max value is outside of the allowed memory range"));
+        }
+        Ok(())
+    }
+
+    /// The access stays within the part of the packet that is known to be there.
+    pub(super) fn check_packet(
+        &mut self,
+        pointer: &Register,
+        reg: Reg,
+        off: i64,
+        size: i64,
+        zero_allowed: bool,
+    ) -> Result<(), Rejection> {
+        use core::fmt::Write;
+        let r = reg.number();
+        if pointer.var.smin < 0 {
+            let message = format_args!(
+                "R{r} min value is negative, either use unsigned index or do a if (index >=0) check."
+            );
+            return Err(reject(Errno::EACCES, message).of(reg));
+        }
+        let range = i64::from(pointer.range);
+        let fits = range >= 0 && off >= 0 && (size > 0 || (size == 0 && zero_allowed)) && off + size <= range;
+        if fits {
+            return Ok(());
+        }
+        let errno = if range < 0 { Errno::EINVAL } else { Errno::EACCES };
+        if range >= 0 {
+            let (id, offset) = (pointer.id, pointer.offset);
+            let _ = writeln!(
+                self.log,
+                "invalid access to packet, off={off} size={size}, R{r}(id={id},off={offset},r={range})"
+            );
+        }
+        Err(reject(errno, format_args!("R{r} offset is outside of the packet")).of(reg))
+    }
+}
+
+/// A number loaded from `size` bytes, as a register holds it.
+pub(super) fn resized(var: &Scalar, size: Size, sign_extend: bool) -> Scalar {
+    if size == Size::Dw {
+        return *var;
+    }
+    if sign_extend {
+        return alu::sign_extend(Width::W64, size, var);
+    }
+    let mut var = *var;
+    var.zero_extend(size.bytes());
+    var
+}

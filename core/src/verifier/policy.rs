@@ -1,0 +1,27 @@
+//! What a verifier is free to choose, and the running kernel chose: each a row, found by its counters and
+//! log.
+
+/// Instructions that a program may take to verify (`BPF_COMPLEXITY_LIMIT_INSNS`).
+pub const MAX_PROCESSED: u32 = 1_000_000;
+/// Sides of branches that may wait (`The sequence of 8193 jumps is too complex`).
+pub const MAX_PENDING: usize = 8192;
+/// A state is kept at a place where states are compared when this many jumps …
+pub const KEEP_AFTER_JUMPS: u32 = 2;
+/// … and this many instructions were walked since the last one was kept.
+pub const KEEP_AFTER_INSNS: u32 = 8;
+/// In a loop whose earlier state is still being walked, a state is kept when this many jumps …
+pub const KEEP_IN_LOOP_AFTER_JUMPS: u32 = 20;
+/// … or this many instructions were walked since the last one was kept.
+pub const KEEP_IN_LOOP_AFTER_INSNS: u32 = 100;
+/// A state is kept when its path's history is longer than this.
+pub const KEEP_AFTER_HISTORY: usize = 40;
+/// A kept state is dropped when it was missed more often than this many times its hits, and as many more.
+pub const DROP_AFTER_MISSES: u32 = 3;
+/// The same at instructions where a state is always kept, while it is still being walked.
+pub const DROP_AFTER_MISSES_AT_CHECKPOINT: u32 = 64;
+/// Registers and slots that can be tied together by one branch.
+pub const MAX_LINKED: usize = 6;
+/// Pointers' offsets stay below this (`BPF_MAX_VAR_OFF`).
+pub const MAX_OFFSET: i64 = 1 << 29;
+/// Packets' offsets stay at or below this (`MAX_PACKET_OFF`).
+pub const MAX_PACKET_OFFSET: u64 = 0xffff;

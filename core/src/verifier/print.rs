@@ -1,0 +1,141 @@
+//! Registers and states in the kernel log's notation.
+
+use core::fmt::{self, Write};
+
+use super::domain::text::{write_bounds, write_signed};
+use super::register::{Kind, MapInfo, MapRef, Register};
+use super::state::{Byte, State};
+
+/// Which registers and slots of the current frame changed since the log last showed them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Changed {
+    /// Bit N is rN.
+    pub registers: u16,
+    /// Bit N is slot N.
+    pub slots: u64,
+}
+
+impl Changed {
+    /// All of them.
+    pub const ALL: Changed = Changed { registers: u16::MAX, slots: u64::MAX };
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.registers == 0 && self.slots == 0
+    }
+}
+
+/// Writes one register. `frame` is the frame that is shown.
+pub fn write_register(r: &Register, frame: usize, maps: &[MapInfo], out: &mut impl Write) -> fmt::Result {
+    if r.is_scalar() {
+        if r.precise {
+            out.write_char('P')?;
+        }
+        if let Some(value) = r.as_constant() {
+            return write_signed(value as i64, out);
+        }
+    }
+    out.write_str(r.type_name())?;
+    if let Kind::Stack { frame: of } = r.kind {
+        if usize::from(of) != frame {
+            write!(out, "[{of}]")?;
+        }
+        if let Some(value) = r.var.as_constant() {
+            return write_signed((value as i64).wrapping_add(r.offset.into()), out);
+        }
+    }
+    out.write_char('(')?;
+    let mut parts = Parts { out, any: false };
+    if r.id != 0 {
+        parts.next()?;
+        write!(parts.out, "id={}", r.id)?;
+        if r.add_const {
+            write!(parts.out, "{:+}", r.offset)?;
+        }
+    }
+    if r.reference != 0 {
+        parts.next()?;
+        write!(parts.out, "ref_obj_id={}", r.reference)?;
+    }
+    if let Kind::Map(MapRef(map)) | Kind::MapValue(MapRef(map)) = r.kind
+        && let Some(info) = maps.get(usize::from(map))
+    {
+        if !info.spec.name.is_empty() {
+            parts.next()?;
+            write!(parts.out, "map={}", info.spec.name)?;
+        }
+        parts.next()?;
+        write!(parts.out, "ks={},vs={}", info.spec.key_size, info.spec.value_size)?;
+    }
+    if !r.is_scalar() && r.offset != 0 {
+        parts.next()?;
+        parts.out.write_str("off=")?;
+        write_signed(r.offset.into(), parts.out)?;
+    }
+    if r.is_packet() {
+        parts.next()?;
+        write!(parts.out, "r={}", r.range)?;
+    }
+    match r.var.as_constant() {
+        Some(0) => {}
+        Some(value) => {
+            parts.next()?;
+            parts.out.write_str("imm=")?;
+            write_signed(value as i64, parts.out)?;
+        }
+        None => {
+            let any = parts.any;
+            write_bounds(&r.var, any, parts.out)?;
+        }
+    }
+    out.write_char(')')
+}
+
+struct Parts<'a, W> {
+    out: &'a mut W,
+    any: bool,
+}
+
+impl<W: Write> Parts<'_, W> {
+    fn next(&mut self) -> fmt::Result {
+        if core::mem::replace(&mut self.any, true) { self.out.write_char(',') } else { Ok(()) }
+    }
+}
+
+/// Writes what changed of a frame, or all of it, and a line's end.
+pub fn write_frame(
+    state: &State,
+    frame: usize,
+    which: Option<Changed>,
+    maps: &[MapInfo],
+    out: &mut impl Write,
+) -> fmt::Result {
+    let shown = which.unwrap_or(Changed::ALL);
+    if frame > 0 {
+        write!(out, " frame{frame}:")?;
+    }
+    let f = &state.frames[frame];
+    for (number, r) in f.registers.iter().enumerate() {
+        if r.kind != Kind::Uninitialised && shown.registers >> number & 1 == 1 {
+            write!(out, " R{number}=")?;
+            write_register(r, frame, maps, out)?;
+        }
+    }
+    for (number, slot) in f.stack.iter().enumerate() {
+        if !slot.is_written() || (number < 64 && shown.slots >> number & 1 == 0) {
+            continue;
+        }
+        write!(out, " fp{}=", -8 * (number as i32 + 1))?;
+        let spill = slot.is_spill();
+        for byte in slot.bytes.iter().take_while(|b| !(spill && **b == Byte::Spill)) {
+            out.write_char(byte.character())?;
+        }
+        if spill {
+            write_register(&slot.spilled, frame, maps, out)?;
+        }
+    }
+    for (at, reference) in state.references.iter().enumerate() {
+        out.write_str(if at == 0 { " refs=" } else { "," })?;
+        write!(out, "{}", reference.id)?;
+    }
+    out.write_char('\n')
+}

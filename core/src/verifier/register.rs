@@ -1,0 +1,201 @@
+//! What the verifier knows of one register, or of one spilled to the stack.
+
+use super::domain::{Scalar, Tnum};
+use crate::map::MapId;
+
+/// A number that ties values together: the same non-zero id means the same unknown value, or the same
+/// may-be-null decision. 0 is none.
+pub type ValueId = u32;
+
+/// What a register holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Nothing that may be read.
+    Uninitialised,
+    /// A number.
+    Scalar,
+    /// The program's context.
+    Context,
+    /// A place in a frame's stack.
+    Stack {
+        /// The frame.
+        frame: u8,
+    },
+    /// A map itself.
+    Map(MapRef),
+    /// A value of a map.
+    MapValue(MapRef),
+    /// A place in the packet.
+    Packet,
+    /// A place in the metadata before the packet.
+    PacketMeta,
+    /// The packet's end.
+    PacketEnd,
+    /// A socket.
+    Socket(SocketKind),
+    /// The flow dissector's keys.
+    FlowKeys,
+    /// The buffer of a writable tracepoint.
+    TracepointBuffer,
+    /// A local function's address, by its first slot.
+    Function(u32),
+}
+
+/// A map that a program refers to: an index into the program's list of maps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MapRef(pub u16);
+
+/// The kinds of socket pointer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum SocketKind {
+    Common,
+    Full,
+    Tcp,
+    Xdp,
+}
+
+/// A map, as the verifier keeps it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MapInfo {
+    /// Its id in the system.
+    pub id: MapId,
+    /// What it was created with.
+    pub spec: crate::map::MapSpec,
+    /// The address of its handle.
+    pub handle: u32,
+    /// The address of its first value, where the type allows direct access.
+    pub direct_value: Option<u32>,
+    /// The value's bytes, where neither side can write them any more.
+    pub constant: Option<alloc::vec::Vec<u8>>,
+}
+
+/// A packet pointer that is known not to be below the packet's end.
+pub const AT_PACKET_END: i32 = -1;
+/// A packet pointer that is known to be above the packet's end.
+pub const BEYOND_PACKET_END: i32 = -2;
+
+/// One register.
+///
+/// A pointer is its fixed `offset` plus the numbers of `var`, from the start of what it points to; for a
+/// scalar `offset` is 0 and `var` is its value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Register {
+    /// What it holds.
+    pub kind: Kind,
+    /// It may be null instead.
+    pub maybe_null: bool,
+    /// The verifier relied on its exact value.
+    pub precise: bool,
+    /// The value is `id`'s plus [`Register::offset`] (scalars alone).
+    pub add_const: bool,
+    /// Bytes from the pointer's start that are known to lie within the packet, or
+    /// [`AT_PACKET_END`], [`BEYOND_PACKET_END`].
+    pub range: i32,
+    /// Fixed offset.
+    pub offset: i32,
+    /// Ties it to other values.
+    pub id: ValueId,
+    /// The reference that it belongs to.
+    pub reference: ValueId,
+    /// The variable part.
+    pub var: Scalar,
+}
+
+impl Register {
+    /// Nothing that may be read.
+    pub const UNINITIALISED: Register = Register {
+        kind: Kind::Uninitialised,
+        maybe_null: false,
+        precise: false,
+        add_const: false,
+        range: 0,
+        offset: 0,
+        id: 0,
+        reference: 0,
+        var: Scalar::UNKNOWN,
+    };
+
+    /// Any number.
+    pub const UNKNOWN: Register = Register { kind: Kind::Scalar, ..Register::UNINITIALISED };
+
+    /// A number of a set.
+    pub const fn scalar(var: Scalar) -> Register {
+        Register { var, ..Register::UNKNOWN }
+    }
+
+    /// One number.
+    pub const fn constant(value: u64) -> Register {
+        Register::scalar(Scalar::constant(value))
+    }
+
+    /// A pointer to the start of something.
+    pub const fn pointer(kind: Kind) -> Register {
+        Register { kind, var: Scalar::constant(0), ..Register::UNINITIALISED }
+    }
+
+    /// Whether it holds a number.
+    pub fn is_scalar(&self) -> bool {
+        self.kind == Kind::Scalar
+    }
+
+    /// Whether it is the number 0.
+    pub fn is_null(&self) -> bool {
+        self.is_scalar() && self.var.var == Tnum::constant(0)
+    }
+
+    /// Whether it holds a pointer, null or not.
+    pub fn is_pointer(&self) -> bool {
+        !matches!(self.kind, Kind::Scalar | Kind::Uninitialised)
+    }
+
+    /// Whether it points into the packet or the metadata before it.
+    pub fn is_packet(&self) -> bool {
+        matches!(self.kind, Kind::Packet | Kind::PacketMeta)
+    }
+
+    /// The number, where it is one.
+    pub fn as_constant(&self) -> Option<u64> {
+        if self.is_scalar() { self.var.as_constant() } else { None }
+    }
+
+    /// Bits that its value needs.
+    pub fn width(&self) -> u32 {
+        64 - self.var.umax.leading_zeros()
+    }
+
+    /// Forgets which other values it is tied to.
+    pub fn untie(&mut self) {
+        self.id = 0;
+        self.add_const = false;
+        if self.is_scalar() {
+            self.offset = 0;
+        }
+    }
+
+    /// The kernel log's word for what it holds.
+    pub fn type_name(&self) -> &'static str {
+        match (self.kind, self.maybe_null) {
+            (Kind::Uninitialised, _) => "?",
+            (Kind::Scalar, _) => "scalar",
+            (Kind::Context, _) => "ctx",
+            (Kind::Stack { .. }, _) => "fp",
+            (Kind::Map(_), _) => "map_ptr",
+            (Kind::MapValue(_), false) => "map_value",
+            (Kind::MapValue(_), true) => "map_value_or_null",
+            (Kind::Packet, _) => "pkt",
+            (Kind::PacketMeta, _) => "pkt_meta",
+            (Kind::PacketEnd, _) => "pkt_end",
+            (Kind::Socket(SocketKind::Common), false) => "sock_common",
+            (Kind::Socket(SocketKind::Common), true) => "sock_common_or_null",
+            (Kind::Socket(SocketKind::Full), false) => "sock",
+            (Kind::Socket(SocketKind::Full), true) => "sock_or_null",
+            (Kind::Socket(SocketKind::Tcp), false) => "tcp_sock",
+            (Kind::Socket(SocketKind::Tcp), true) => "tcp_sock_or_null",
+            (Kind::Socket(SocketKind::Xdp), _) => "xdp_sock",
+            (Kind::FlowKeys, _) => "flow_keys",
+            (Kind::TracepointBuffer, _) => "tp_buffer",
+            (Kind::Function(_), _) => "func",
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Maps by descriptor, and opcodes that don't exist: what the kernel looks at in every instruction before it
+//! walks any.
+
+use super::register::MapInfo;
+use super::{Environment, Rejection, Verifier, not_built, observer::Observer, reject};
+use crate::errno::Errno;
+use crate::isa::{DecodeError, Found, Imm64, Insn};
+
+/// Most maps of a program (`MAX_USED_MAPS`).
+const MAX_MAPS: usize = 64;
+
+impl<O: Observer> Verifier<O> {
+    pub(super) fn resolve(&mut self, environment: &mut dyn Environment) -> Result<(), Rejection> {
+        for at in 0..self.insns.len() {
+            match self.insns[at] {
+                Ok(Insn::LoadImm64 { value, .. }) => self.resolve_immediate(at, value, environment)?,
+                Ok(Insn::CallReg { .. }) => {
+                    return Err(reject(Errno::EINVAL, DecodeError::UnknownOpcode(0x8d)));
+                }
+                Err(DecodeError::MiddleOfImm64) => {}
+                Err(error) if error.found() == Found::BeforeWalking => {
+                    return Err(reject(Errno::EINVAL, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn resolve_immediate(
+        &mut self,
+        at: usize,
+        value: Imm64,
+        environment: &mut dyn Environment,
+    ) -> Result<(), Rejection> {
+        let (found, number, offset) = match value {
+            Imm64::Value(_) | Imm64::Function { .. } => return Ok(()),
+            Imm64::KernelVariable { .. } => return Err(not_built("a kernel variable")),
+            Imm64::MapFd(fd) => (environment.map_by_fd(fd), fd, None),
+            Imm64::MapValue { fd, offset } => (environment.map_by_fd(fd), fd, Some(offset)),
+            Imm64::MapIndex(index) => (environment.map_by_index(index), index, None),
+            Imm64::MapIndexValue { index, offset } => (environment.map_by_index(index), index, Some(offset)),
+        };
+        let id = found
+            .map_err(|errno| reject(errno, format_args!("fd {number} is not pointing to valid bpf_map")))?;
+        let facts = environment.map(id);
+        let index = match self.maps.iter().position(|m| m.id == id) {
+            Some(index) => index,
+            None => {
+                if self.maps.len() >= MAX_MAPS {
+                    let message = "The total number of maps per program has reached the limit of 64";
+                    return Err(reject(Errno::E2BIG, message));
+                }
+                self.maps.push(MapInfo {
+                    id,
+                    spec: facts.spec.clone(),
+                    handle: facts.handle,
+                    direct_value: facts.direct_value,
+                    constant: environment.constant_value(id),
+                });
+                self.maps.len() - 1
+            }
+        };
+        let info = &self.maps[index];
+        if let Some(offset) = offset {
+            let Some(_) = info.direct_value else {
+                return Err(reject(Errno::EINVAL, "no direct value access support for this map type"));
+            };
+            if offset >= info.spec.value_size {
+                let message = format_args!(
+                    "invalid access to map value pointer, value_size={} off={offset}",
+                    info.spec.value_size
+                );
+                return Err(reject(Errno::EINVAL, message));
+            }
+        }
+        self.seen[at].map = Some((index as u16, offset.unwrap_or(0), offset.is_some()));
+        Ok(())
+    }
+}

@@ -1,0 +1,374 @@
+//! The stack: spills and fills, bytes known and unknown, and what a helper may read of it.
+
+use super::domain::text;
+use super::memory::{Mode, resized};
+use super::observer::Observer;
+use super::register::{Kind, Register};
+use super::state::{Byte, MAX_STACK, Slot};
+use super::{Rejection, Verifier, alu, policy, reject};
+use crate::errno::Errno;
+use crate::isa::{Operand, Reg, Size};
+
+/// The slot and the byte in it of an offset from the frame pointer.
+fn place(off: i64) -> (usize, usize) {
+    let at = (-off - 1) as usize;
+    (at / 8, at % 8)
+}
+
+/// The frame that a stack pointer points into.
+fn frame_of(pointer: &Register) -> usize {
+    match pointer.kind {
+        Kind::Stack { frame } => frame.into(),
+        _ => 0,
+    }
+}
+
+impl<O: Observer> Verifier<O> {
+    /// The access stays within the stack; makes room for it. `off` includes the fixed offset.
+    fn check_stack_bounds(
+        &mut self,
+        pointer: &Register,
+        reg: Reg,
+        off: i64,
+        size: i64,
+        mode: Mode,
+    ) -> Result<(), Rejection> {
+        let what = if mode == Mode::Read { "read from" } else { "write to" };
+        let r = reg.number();
+        let known = pointer.var.as_constant();
+        let (least, end) = match known {
+            Some(value) => (value as i64 + off, value as i64 + off + size),
+            None => {
+                let (min, max) = (pointer.var.smin, pointer.var.smax);
+                if max >= policy::MAX_OFFSET || min <= -policy::MAX_OFFSET {
+                    let message = format_args!("invalid unbounded variable-offset {what} stack R{r}");
+                    return Err(reject(Errno::EACCES, message).of(reg));
+                }
+                (min + off, max + off + size)
+            }
+        };
+        let errno = if least < -i64::from(MAX_STACK) || least > -1 {
+            Some(Errno::EACCES)
+        } else if end > 0 {
+            Some(Errno::EINVAL)
+        } else if size < 0 {
+            Some(Errno::EFAULT)
+        } else {
+            None
+        };
+        if let Some(errno) = errno {
+            if known.is_some() {
+                let message = format_args!("invalid {what} stack R{r} off={least} size={size}");
+                return Err(reject(errno, message).of(reg));
+            }
+            let mut var = alloc::string::String::new();
+            let _ = text::write_tnum(pointer.var.var, &mut var);
+            let message =
+                format_args!("invalid variable-offset {what} stack R{r} var_off={var} off={off} size={size}");
+            return Err(reject(errno, message).of(reg));
+        }
+        let frame = &mut self.state.frames[frame_of(pointer)];
+        frame.reach(place(least).0);
+        let function = &mut self.functions[usize::from(frame.function)];
+        function.stack_depth = function.stack_depth.max((-least) as u32);
+        Ok(())
+    }
+
+    pub(super) fn load_stack(
+        &mut self,
+        pointer: &Register,
+        base: Reg,
+        off: i64,
+        size: Size,
+        sign_extend: bool,
+        dst: Option<Reg>,
+    ) -> Result<(), Rejection> {
+        let off = off + i64::from(pointer.offset);
+        let bytes = i64::from(size.bytes());
+        self.check_stack_bounds(pointer, base, off, bytes, Mode::Read)?;
+        let Some(value) = pointer.var.as_constant() else {
+            let (min, max) = (pointer.var.smin + off, pointer.var.smax + off);
+            self.check_initialised(pointer, base, off, bytes, Mode::Read, false)?;
+            if let Some(dst) = dst {
+                let zero = self.all_zero(frame_of(pointer), min, max + bytes);
+                let loaded = if zero { Register::constant(0) } else { Register::UNKNOWN };
+                self.write(dst, Register { var: resized(&loaded.var, size, sign_extend), ..loaded });
+            }
+            return Ok(());
+        };
+        let off = off + value as i64;
+        let frame = frame_of(pointer);
+        let (number, first) = place(off);
+        let slot = self.state.frames[frame].slot(number);
+        let mut from_slot = false;
+        let loaded = if slot.is_spill() {
+            let spilled_bytes = slot.bytes.iter().filter(|b| **b == Byte::Spill).count() as i64;
+            if bytes != 8 || spilled_bytes != 8 {
+                if !slot.spilled.is_scalar() {
+                    return Err(reject(Errno::EACCES, "invalid size of register fill").of(base));
+                }
+                if bytes <= spilled_bytes && off % 8 == 0 {
+                    from_slot = true;
+                    if bytes == 4 && spilled_bytes == 4 && slot.spilled.width() <= 32 {
+                        self.tie_slot(frame, number);
+                    }
+                    let mut filled = self.state.frames[frame].slot(number).spilled;
+                    if i64::from(filled.width()) > bytes * 8 {
+                        filled.untie();
+                    }
+                    filled
+                } else {
+                    let (mut spills, mut zeros) = (0, 0);
+                    for at in 0..bytes {
+                        let (n, b) = place(off + at);
+                        match self.state.frames[frame].slot(n).bytes[b] {
+                            Byte::Spill => spills += 1,
+                            Byte::Zero => zeros += 1,
+                            Byte::Misc | Byte::Invalid => {}
+                        }
+                    }
+                    if (spills == bytes && slot.spilled.is_null()) || zeros == bytes {
+                        Register::constant(0)
+                    } else {
+                        Register::UNKNOWN
+                    }
+                }
+            } else {
+                from_slot = true;
+                if dst.is_some() {
+                    self.tie_slot(frame, number);
+                }
+                self.state.frames[frame].slot(number).spilled
+            }
+        } else if self.all_zero(frame, off, off + bytes) {
+            Register::constant(0)
+        } else {
+            Register::UNKNOWN
+        };
+        let _ = first;
+        if from_slot {
+            self.record(Some((frame as u8, number as u8)), None);
+        }
+        if let Some(dst) = dst {
+            let mut loaded = loaded;
+            if loaded.is_scalar() {
+                loaded.var = resized(&loaded.var, size, sign_extend);
+            }
+            self.write(dst, loaded);
+        }
+        Ok(())
+    }
+
+    fn tie_slot(&mut self, frame: usize, slot: usize) {
+        let id = self.next_id + 1;
+        if alu::tie(&mut self.state.frames[frame].stack[slot].spilled, id) {
+            self.next_id = id;
+        }
+    }
+
+    fn all_zero(&self, frame: usize, from: i64, to: i64) -> bool {
+        (from..to).all(|off| {
+            let (slot, byte) = place(off);
+            self.state.frames[frame].slot(slot).bytes[byte] == Byte::Zero
+        })
+    }
+
+    pub(super) fn store_stack(
+        &mut self,
+        pointer: &Register,
+        base: Reg,
+        off: i64,
+        size: Size,
+        src: Option<Operand>,
+    ) -> Result<(), Rejection> {
+        let off = off + i64::from(pointer.offset);
+        let bytes = i64::from(size.bytes());
+        self.check_stack_bounds(pointer, base, off, bytes, Mode::Write)?;
+        let frame = frame_of(pointer);
+        let value = match src {
+            Some(Operand::Reg(src)) => Some(*self.state.register(src)),
+            Some(Operand::Imm(imm)) => Some(Register::constant(i64::from(imm) as u64)),
+            None => None,
+        };
+        let Some(variable) = pointer.var.as_constant() else {
+            return self.store_stack_somewhere(pointer, off, bytes, src, value);
+        };
+        let off = off + variable as i64;
+        let (number, first) = place(off);
+        self.mark_slot(frame, number);
+        let spillable = value.filter(|v| v.is_scalar() && off % 8 == 0);
+        if let Some(scalar) = spillable {
+            let mut scalar = scalar;
+            if let Some(Operand::Reg(src)) = src {
+                let fits = i64::from(scalar.width()) <= bytes * 8;
+                if fits {
+                    self.tie(src);
+                }
+                scalar = *self.state.register(src);
+                if !fits {
+                    scalar.untie();
+                }
+            }
+            self.spill(frame, number, scalar, bytes as usize);
+            self.record(Some((frame as u8, number as u8)), None);
+            return Ok(());
+        }
+        if let Some(held) = value.filter(Register::is_pointer) {
+            if bytes != 8 {
+                return Err(reject(Errno::EACCES, "invalid size of register spill").of(base));
+            }
+            if frame != self.state.current() && matches!(held.kind, Kind::Stack { .. }) {
+                let message = "cannot spill pointers to stack into stack frame of the caller";
+                return Err(reject(Errno::EINVAL, message).of(base));
+            }
+            self.spill(frame, number, held, 8);
+            self.record(Some((frame as u8, number as u8)), None);
+            return Ok(());
+        }
+        let mut byte = Byte::Misc;
+        if value.is_some_and(|v| v.is_null()) {
+            if let Some(Operand::Reg(src)) = src {
+                self.mark_precise(src)?;
+            }
+            byte = Byte::Zero;
+        }
+        let slot = &mut self.state.frames[frame].stack[number];
+        if slot.is_spill() {
+            slot.scrub();
+        }
+        slot.spilled = Register::UNINITIALISED;
+        for at in 0..bytes as usize {
+            slot.bytes[first - at] = byte;
+        }
+        Ok(())
+    }
+
+    fn mark_slot(&mut self, frame: usize, slot: usize) {
+        if frame == self.state.current() && slot < 64 {
+            self.changed.slots |= 1 << slot;
+        }
+    }
+
+    fn spill(&mut self, frame: usize, number: usize, value: Register, bytes: usize) {
+        let slot = &mut self.state.frames[frame].stack[number];
+        slot.spilled = value;
+        for (at, byte) in slot.bytes.iter_mut().enumerate() {
+            if at >= 8 - bytes {
+                *byte = Byte::Spill;
+            } else if *byte == Byte::Spill {
+                *byte = Byte::Misc;
+            }
+        }
+    }
+
+    /// A store whose place in the stack is not known: every byte that it may hit is unknown afterwards.
+    fn store_stack_somewhere(
+        &mut self,
+        pointer: &Register,
+        off: i64,
+        bytes: i64,
+        src: Option<Operand>,
+        value: Option<Register>,
+    ) -> Result<(), Rejection> {
+        let frame = frame_of(pointer);
+        let (min, max) = (pointer.var.smin + off, pointer.var.smax + off + bytes);
+        let zero = value.is_some_and(|v| v.is_null());
+        let mut zero_mattered = false;
+        for at in min..max {
+            let (number, byte) = place(at);
+            self.mark_slot(frame, number);
+            let slot = &mut self.state.frames[frame].stack[number];
+            if zero && slot.bytes[byte] == Byte::Spill && slot.spilled.is_null() {
+                zero_mattered = true;
+                continue;
+            }
+            if slot.is_spill() && !zero {
+                slot.scrub();
+            }
+            slot.spilled.kind = if slot.is_spill() { slot.spilled.kind } else { Kind::Uninitialised };
+            slot.bytes[byte] = if zero && slot.bytes[byte] == Byte::Zero {
+                zero_mattered = true;
+                Byte::Zero
+            } else {
+                Byte::Misc
+            };
+            if !slot.is_spill() {
+                slot.scrub();
+            }
+        }
+        if zero_mattered && let Some(Operand::Reg(src)) = src {
+            self.mark_precise(src)?;
+        }
+        Ok(())
+    }
+
+    /// A helper's memory on the stack: initialised where it reads, forgotten where it writes. `off` includes
+    /// the fixed offset. With `uninit` the helper writes all of it: the answer is the first byte's offset,
+    /// for the stores that follow the call's checks.
+    pub(super) fn check_initialised(
+        &mut self,
+        pointer: &Register,
+        reg: Reg,
+        off: i64,
+        size: i64,
+        mode: Mode,
+        uninit: bool,
+    ) -> Result<Option<i64>, Rejection> {
+        self.check_stack_bounds(pointer, reg, off, size, mode)?;
+        let frame = frame_of(pointer);
+        let known = pointer.var.as_constant();
+        let (min, max) = match known {
+            Some(value) => (off + value as i64, off + value as i64),
+            None => (pointer.var.smin + off, pointer.var.smax + off),
+        };
+        if uninit && known.is_some() {
+            return Ok(Some(min));
+        }
+        for at in min..max + size {
+            let (number, byte) = place(at);
+            let slot = &mut self.state.frames[frame].stack[number];
+            if mode == Mode::Write {
+                match slot.bytes[byte] {
+                    Byte::Spill => slot.scrub(),
+                    Byte::Zero | Byte::Invalid => slot.bytes[byte] = Byte::Misc,
+                    Byte::Misc => {}
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The bytes of the current frames' stack that a helper wrote are unknown.
+    pub(super) fn clobber_stack(&mut self, pointer: &Register, from: i64, size: i64) {
+        let frame = frame_of(pointer);
+        for at in from..from + size {
+            let (number, byte) = place(at);
+            self.mark_slot(frame, number);
+            let slot = &mut self.state.frames[frame].stack[number];
+            if slot.is_spill() {
+                slot.scrub();
+            }
+            slot.spilled = Register::UNINITIALISED;
+            slot.bytes[byte] = Byte::Misc;
+        }
+    }
+
+    /// The constant that a key on the stack is, where it is one: of `size` bytes.
+    pub(super) fn constant_key(&mut self, pointer: &Register, size: u32) -> Result<Option<u64>, Rejection> {
+        let Kind::Stack { frame } = pointer.kind else { return Ok(None) };
+        let Some(value) = pointer.var.as_constant() else { return Ok(None) };
+        let off = i64::from(pointer.offset) + value as i64;
+        let (number, first) = place(off);
+        let slot: Slot = self.state.frames[usize::from(frame)].slot(number);
+        let run = |wanted: Byte| (0..=first).rev().take_while(|at| slot.bytes[*at] == wanted).count() as u32;
+        if run(Byte::Zero) >= size {
+            return Ok(Some(0));
+        }
+        if !slot.is_spilled_scalar() || run(Byte::Spill) != size {
+            return Ok(None);
+        }
+        let Some(key) = slot.spilled.as_constant() else { return Ok(None) };
+        self.mark_slot_precise(usize::from(frame), number)?;
+        Ok(Some(key))
+    }
+}

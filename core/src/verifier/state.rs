@@ -1,0 +1,222 @@
+//! What the verifier knows at one point of one path.
+
+use alloc::vec::Vec;
+
+use super::domain::Scalar;
+use super::register::{Kind, Register};
+use crate::isa::{Pc, Reg};
+
+pub use crate::trace::view::StateId;
+
+/// Most frames of a call chain (`MAX_CALL_FRAMES`).
+pub const MAX_FRAMES: usize = 8;
+/// Bytes of stack that a call chain may use (`MAX_BPF_STACK`).
+pub const MAX_STACK: u32 = 512;
+/// Eight-byte slots of one frame's stack.
+pub const MAX_SLOTS: usize = 64;
+
+/// One byte of the stack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Byte {
+    /// Not written.
+    Invalid,
+    /// Part of a spilled register.
+    Spill,
+    /// Written with something.
+    Misc,
+    /// Written with zero.
+    Zero,
+}
+
+impl Byte {
+    /// The kernel log's character.
+    pub fn character(self) -> char {
+        match self {
+            Byte::Invalid => '?',
+            Byte::Spill => 'r',
+            Byte::Misc => 'm',
+            Byte::Zero => '0',
+        }
+    }
+}
+
+/// Eight bytes of the stack. Bytes are kept from the highest address down, as the kernel's log shows them:
+/// index 7 is the slot's lowest byte.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slot {
+    /// The bytes.
+    pub bytes: [Byte; 8],
+    /// The spilled register, where byte 7 is [`Byte::Spill`].
+    pub spilled: Register,
+}
+
+impl Slot {
+    /// Nothing written.
+    pub const EMPTY: Slot = Slot { bytes: [Byte::Invalid; 8], spilled: Register::UNINITIALISED };
+
+    /// Whether it holds a spilled register, whole or in part.
+    pub fn is_spill(&self) -> bool {
+        self.bytes[7] == Byte::Spill
+    }
+
+    /// Whether it holds a whole spilled scalar or pointer.
+    pub fn is_full_spill(&self) -> bool {
+        self.bytes[0] == Byte::Spill
+    }
+
+    /// Whether it holds a spilled scalar.
+    pub fn is_spilled_scalar(&self) -> bool {
+        self.is_spill() && self.spilled.is_scalar()
+    }
+
+    /// Whether it was written to at all.
+    pub fn is_written(&self) -> bool {
+        self.bytes.iter().any(|b| *b != Byte::Invalid)
+    }
+
+    /// Turns the bytes of a spill into unknown ones.
+    pub fn scrub(&mut self) {
+        for byte in &mut self.bytes {
+            if *byte == Byte::Spill {
+                *byte = Byte::Misc;
+            }
+        }
+        self.spilled = Register::UNINITIALISED;
+    }
+}
+
+/// One call frame.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Frame {
+    /// r0 to r10.
+    pub registers: [Register; Reg::COUNT],
+    /// The stack from the top: slot 0 is fp-8.
+    pub stack: Vec<Slot>,
+    /// The slot of the call that made it.
+    pub call_site: Option<Pc>,
+    /// Index of its function.
+    pub function: u16,
+}
+
+impl Frame {
+    /// A frame in which only r10 is readable.
+    pub fn new(number: u8, function: u16, call_site: Option<Pc>) -> Frame {
+        let mut registers = [Register::UNINITIALISED; Reg::COUNT];
+        registers[Reg::FP.index()] = Register::pointer(Kind::Stack { frame: number });
+        Frame { registers, stack: Vec::new(), call_site, function }
+    }
+
+    /// Makes the stack reach down to a slot.
+    pub fn reach(&mut self, slot: usize) {
+        if self.stack.len() <= slot {
+            self.stack.resize(slot + 1, Slot::EMPTY);
+        }
+    }
+
+    /// A slot, empty where none was written.
+    pub fn slot(&self, slot: usize) -> Slot {
+        self.stack.get(slot).copied().unwrap_or(Slot::EMPTY)
+    }
+}
+
+/// A reference that the program holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reference {
+    /// The id that values of it carry.
+    pub id: u32,
+    /// The instruction that acquired it.
+    pub acquired: Pc,
+}
+
+/// One entry of a path's history: an instruction that was reached by a jump, or that says more than its
+/// bytes do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// The instruction.
+    pub pc: Pc,
+    /// The one before it.
+    pub previous: Pc,
+    /// It read or wrote a stack slot: the frame and the slot.
+    pub stack: Option<(u8, u8)>,
+    /// Registers and slots that it tied together: index into the verifier's table.
+    pub linked: Option<u32>,
+}
+
+/// Everything that is known at one point of one path.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// The frames, the program's own first.
+    pub frames: Vec<Frame>,
+    /// The references held.
+    pub references: Vec<Reference>,
+    /// Paths that are still being walked from here.
+    pub branches: u32,
+    /// The kept state that this one grew from.
+    pub parent: Option<StateId>,
+    /// The instruction that the state is at.
+    pub pc: Pc,
+    /// The first instruction since `parent`.
+    pub first: Pc,
+    /// The last instruction walked.
+    pub last: Pc,
+    /// Jumps and stack accesses since `parent`.
+    pub history: Vec<Step>,
+    /// Times that `may_goto` was passed.
+    pub may_goto_depth: u32,
+}
+
+impl State {
+    /// The state in which a program begins.
+    pub fn entry() -> State {
+        State {
+            frames: alloc::vec![Frame::new(0, 0, None)],
+            references: Vec::new(),
+            branches: 1,
+            parent: None,
+            pc: Pc(0),
+            first: Pc(0),
+            last: Pc(0),
+            history: Vec::new(),
+            may_goto_depth: 0,
+        }
+    }
+
+    /// The number of the current frame.
+    pub fn current(&self) -> usize {
+        self.frames.len() - 1
+    }
+    /// The current frame.
+    pub fn frame(&self) -> &Frame {
+        &self.frames[self.current()]
+    }
+    /// The current frame, to change.
+    pub fn frame_mut(&mut self) -> &mut Frame {
+        let current = self.current();
+        &mut self.frames[current]
+    }
+    /// A register of the current frame.
+    pub fn register(&self, reg: Reg) -> &Register {
+        &self.frame().registers[reg.index()]
+    }
+    /// A register of the current frame, to change.
+    pub fn register_mut(&mut self, reg: Reg) -> &mut Register {
+        &mut self.frame_mut().registers[reg.index()]
+    }
+
+    /// Calls `each` for every register and every spilled one, of all frames.
+    pub fn each_register(&mut self, mut each: impl FnMut(&mut Register)) {
+        for frame in &mut self.frames {
+            frame.registers.iter_mut().for_each(&mut each);
+            frame.stack.iter_mut().filter(|s| s.is_spill()).for_each(|s| each(&mut s.spilled));
+        }
+    }
+
+    /// Replaces what `which` picks by unknown numbers, as after a helper that moves the packet.
+    pub fn forget(&mut self, which: impl Fn(&Register) -> bool) {
+        self.each_register(|r| {
+            if which(r) {
+                *r = Register { var: Scalar::UNKNOWN, ..Register::UNKNOWN };
+            }
+        });
+    }
+}

@@ -1,0 +1,491 @@
+//! The walk: one instruction after another, depth first, and what the log says of each.
+
+use core::fmt::Write;
+
+use super::domain::Scalar;
+use super::observer::Observer;
+use super::prune::Visit;
+use super::register::{Kind, Register};
+use super::state::{State, Step};
+use super::{Changed, Pending, Rejection, Verifier, not_built, policy, print, reject};
+use crate::errno::Errno;
+use crate::helper::Facts;
+use crate::isa::disasm::{self, Names};
+use crate::isa::{AtomicOp, CallTarget, Imm64, Insn, Operand, PacketOffset, Pc, Reg, Size};
+
+/// Where control goes after an instruction was walked.
+pub(super) enum Next {
+    /// To this instruction.
+    At(Pc),
+    /// The path ends.
+    Exit,
+}
+
+impl<O: Observer> Verifier<O> {
+    /// Walks one instruction; `false` when there is none left.
+    pub(super) fn walk_one(&mut self) -> Result<bool, Rejection> {
+        self.history_entry = false;
+        let pc = self.pc;
+        if pc.index() >= self.insns.len() {
+            let message = format_args!("invalid insn idx {pc} insn_cnt {}", self.insns.len());
+            return Err(reject(Errno::EFAULT, message));
+        }
+        self.stats.processed += 1;
+        if self.stats.processed > policy::MAX_PROCESSED {
+            let message = format_args!("BPF program is too large. Processed {} insn", self.stats.processed);
+            return Err(reject(Errno::E2BIG, message));
+        }
+        self.state.last = self.previous.unwrap_or(Pc(u32::MAX));
+        self.state.pc = pc;
+        if self.marks[pc.index()].prune
+            && let Visit::Covered { by, looping } = self.visit()?
+        {
+            if self.log.shows_instructions() {
+                let _ = match self.show_state {
+                    true => writeln!(self.log, "\nfrom {} to {pc}: safe", self.previous_pc()),
+                    false => writeln!(self.log, "{pc}: safe"),
+                };
+            }
+            self.observer.pruned(by, looping, pc);
+            return self.path_ends();
+        }
+        if self.marks[pc.index()].jump {
+            self.record(None, None);
+        }
+        self.log_instruction();
+        self.observer.step(pc, &self.state);
+        self.previous = Some(pc);
+        match self.walk_insn(pc)? {
+            Next::At(next) => {
+                self.pc = next;
+                Ok(true)
+            }
+            Next::Exit => {
+                self.observer.exit();
+                self.path_ends()
+            }
+        }
+    }
+
+    fn previous_pc(&self) -> i64 {
+        self.previous.map_or(-1, |pc| pc.0.into())
+    }
+
+    /// Ends the path; takes up the last side that waits.
+    fn path_ends(&mut self) -> Result<bool, Rejection> {
+        self.changed = Changed::ALL;
+        self.finish_path();
+        let Some(pending) = self.pending.pop() else { return Ok(false) };
+        if !self.log.shows_all() {
+            self.log.reset(pending.log_position);
+        }
+        self.observer.resume(pending.token, pending.pc);
+        self.state = pending.state;
+        self.pc = pending.pc;
+        self.previous = Some(pending.previous);
+        self.show_state = true;
+        Ok(true)
+    }
+
+    /// Puts a side of a branch aside: a copy of the current state at `pc`.
+    pub(super) fn put_aside(&mut self, pc: Pc, previous: Pc) -> Result<&mut State, Rejection> {
+        if self.pending.len() >= policy::MAX_PENDING {
+            let count = self.pending.len() + 1;
+            let message = format_args!("The sequence of {count} jumps is too complex.");
+            return Err(reject(Errno::EFAULT, message));
+        }
+        if let Some(parent) = self.state.parent {
+            self.kept_mut(parent).state.branches += 1;
+        }
+        let token = self.observer.fork();
+        let mut state = self.state.clone();
+        state.branches = 1;
+        self.pending.push(Pending { state, pc, previous, log_position: self.log.position(), token });
+        let last = self.pending.len() - 1;
+        Ok(&mut self.pending[last].state)
+    }
+
+    /// Records the instruction in the path's history, once.
+    pub(super) fn record(&mut self, stack: Option<(u8, u8)>, linked: Option<u32>) {
+        if self.history_entry
+            && let Some(step) = self.state.history.last_mut()
+        {
+            step.stack = stack.or(step.stack);
+            step.linked = linked.or(step.linked);
+            return;
+        }
+        self.history_entry = true;
+        let previous = self.previous.unwrap_or(Pc(0));
+        self.state.history.push(Step { pc: self.pc, previous, stack, linked });
+    }
+
+    /// A new id for values.
+    pub(super) fn new_id(&mut self) -> u32 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    pub(super) fn next_insn(&self, pc: Pc) -> Next {
+        Next::At(Pc(pc.0 + 1))
+    }
+
+    /// The register, to read.
+    ///
+    /// # Errors
+    /// `EACCES` where nothing was written to it.
+    pub(super) fn read(&mut self, reg: Reg) -> Result<Register, Rejection> {
+        self.changed.registers |= 1 << reg.number();
+        let register = *self.state.register(reg);
+        if register.kind == Kind::Uninitialised {
+            return Err(reject(Errno::EACCES, format_args!("R{} !read_ok", reg.number())).of(reg));
+        }
+        Ok(register)
+    }
+
+    /// Checks that the register may be written.
+    ///
+    /// # Errors
+    /// `EACCES` for r10.
+    pub(super) fn may_write(&mut self, reg: Reg) -> Result<(), Rejection> {
+        if reg == Reg::FP {
+            return Err(reject(Errno::EACCES, "frame pointer is read only").of(reg));
+        }
+        self.changed.registers |= 1 << reg.number();
+        Ok(())
+    }
+
+    /// Writes a register that may be written.
+    pub(super) fn write(&mut self, reg: Reg, value: Register) {
+        self.changed.registers |= 1 << reg.number();
+        *self.state.register_mut(reg) = value;
+    }
+
+    fn walk_insn(&mut self, pc: Pc) -> Result<Next, Rejection> {
+        let insn = self.insns[pc.index()].map_err(|error| reject(Errno::EINVAL, error))?;
+        match insn {
+            Insn::Alu { .. } | Insn::MovSx { .. } | Insn::Neg { .. } | Insn::ByteSwap { .. } => {
+                self.walk_alu(insn)?;
+            }
+            Insn::AddrSpaceCast { .. } => {
+                let message =
+                    "addr_space_cast insn can only be used in a program that has an associated arena";
+                return Err(reject(Errno::EINVAL, message));
+            }
+            Insn::AddrPerCpu { .. } => return Err(reject(Errno::EINVAL, "BPF_MOV uses reserved fields")),
+            Insn::Load { size, sign_extend, dst, base, off } => {
+                self.read(base)?;
+                self.may_write(dst)?;
+                self.load(base, off.into(), size, sign_extend, dst)?;
+            }
+            Insn::Store { size, base, off, src } => {
+                if let Operand::Reg(src) = src {
+                    self.read(src)?;
+                }
+                self.read(base)?;
+                self.store(base, off.into(), size, src)?;
+            }
+            Insn::Atomic { op, size, base, off, src } => self.walk_atomic(op, size, base, off, src)?,
+            Insn::LoadImm64 { dst, value } => {
+                self.may_write(dst)?;
+                let register = self.immediate(pc, value)?;
+                self.write(dst, register);
+                return Ok(Next::At(Pc(pc.0 + 2)));
+            }
+            Insn::LoadPacket { size: _, at, .. } => self.walk_load_packet(at)?,
+            Insn::Goto { off, .. } => {
+                self.counters.jumps += 1;
+                return Ok(Next::At(Pc((i64::from(pc.0) + 1 + i64::from(off)) as u32)));
+            }
+            Insn::MayGoto { .. } => return Err(not_built("may_goto")),
+            Insn::Branch { .. } => {
+                self.counters.jumps += 1;
+                return self.walk_branch(pc, insn);
+            }
+            Insn::Call(target) => {
+                self.counters.jumps += 1;
+                return self.walk_call(pc, target);
+            }
+            Insn::CallReg { .. } => return Err(reject(Errno::EINVAL, "unknown opcode 8d")),
+            Insn::Exit => {
+                self.counters.jumps += 1;
+                return self.walk_exit(pc);
+            }
+        }
+        Ok(self.next_insn(pc))
+    }
+
+    fn walk_call(&mut self, pc: Pc, target: CallTarget) -> Result<Next, Rejection> {
+        match target {
+            CallTarget::Helper(number) => {
+                self.call_helper(pc, number)?;
+                Ok(self.next_insn(pc))
+            }
+            CallTarget::Local(offset) => self.call_local(pc, offset),
+            CallTarget::Kernel { .. } => Err(not_built("a call of a kernel function")),
+        }
+    }
+
+    fn immediate(&mut self, pc: Pc, value: Imm64) -> Result<Register, Rejection> {
+        if let Some((map, offset, is_value)) = self.seen[pc.index()].map {
+            let map = super::register::MapRef(map);
+            if !is_value {
+                return Ok(Register::pointer(Kind::Map(map)));
+            }
+            let mut register = Register::pointer(Kind::MapValue(map));
+            register.offset = offset as i32;
+            return Ok(register);
+        }
+        match value {
+            Imm64::Value(value) => Ok(Register::constant(value)),
+            _ => Err(not_built("a pointer to a function")),
+        }
+    }
+
+    fn walk_atomic(
+        &mut self,
+        op: AtomicOp,
+        size: Size,
+        base: Reg,
+        off: i16,
+        src: Reg,
+    ) -> Result<(), Rejection> {
+        match op {
+            AtomicOp::LoadAcquire => {
+                self.read(base)?;
+                self.atomic_target(base, "loads from")?;
+                self.may_write(src)?;
+                return self.load(base, off.into(), size, false, src);
+            }
+            AtomicOp::StoreRelease => {
+                self.read(src)?;
+                self.read(base)?;
+                self.atomic_target(base, "stores into")?;
+                return self.store(base, off.into(), size, Operand::Reg(src));
+            }
+            _ => {}
+        }
+        self.read(src)?;
+        self.read(base)?;
+        if op == AtomicOp::Cmpxchg {
+            self.read(Reg::R0)?;
+        }
+        self.atomic_target(base, "stores into")?;
+        let fetched = match op {
+            AtomicOp::Cmpxchg => Some(Reg::R0),
+            AtomicOp::Xchg
+            | AtomicOp::Add { fetch: true }
+            | AtomicOp::Or { fetch: true }
+            | AtomicOp::And { fetch: true }
+            | AtomicOp::Xor { fetch: true } => Some(src),
+            _ => None,
+        };
+        if let Some(reg) = fetched {
+            self.may_write(reg)?;
+        }
+        self.access_atomically(base, off.into(), size, fetched)
+    }
+
+    fn atomic_target(&mut self, base: Reg, what: &str) -> Result<(), Rejection> {
+        let register = *self.state.register(base);
+        if matches!(
+            register.kind,
+            Kind::Context | Kind::Packet | Kind::PacketMeta | Kind::FlowKeys | Kind::Socket(_)
+        ) {
+            let name = register.type_name();
+            let message = format_args!("BPF_ATOMIC {what} R{} {name} is not allowed", base.number());
+            return Err(reject(Errno::EACCES, message).of(base));
+        }
+        Ok(())
+    }
+
+    fn walk_load_packet(&mut self, at: PacketOffset) -> Result<(), Rejection> {
+        if !matches!(self.input.program_type.number, 1 | 3 | 4) {
+            let message = "BPF_LD_[ABS|IND] instructions not allowed for this program type";
+            return Err(reject(Errno::EINVAL, message));
+        }
+        let context = self.read(Reg::R6)?;
+        if self.state.current() > 0 {
+            return Err(not_built("a packet load in a function"));
+        }
+        if context.kind != Kind::Context {
+            let message = "at the time of BPF_LD_ABS|IND R6 != pointer to skb";
+            return Err(reject(Errno::EINVAL, message).of(Reg::R6));
+        }
+        if let PacketOffset::Indirect(reg) = at {
+            self.read(reg)?;
+        }
+        self.check_pointer_offset(&context, Reg::R6, false)?;
+        for reg in Reg::all().take(6) {
+            self.write(reg, Register::UNINITIALISED);
+        }
+        self.write(Reg::R0, Register::UNKNOWN);
+        Ok(())
+    }
+
+    fn walk_exit(&mut self, pc: Pc) -> Result<Next, Rejection> {
+        if self.state.current() > 0 {
+            return self.return_local(pc);
+        }
+        self.check_references("BPF_EXIT instruction in main prog")?;
+        let r0 = self.read(Reg::R0)?;
+        let returns = self.input.program_type.returns(self.input.expected_attach_type);
+        let crate::program::Returns::Between(min, max) = returns else { return Ok(Next::Exit) };
+        if !r0.is_scalar() {
+            let name = r0.type_name();
+            let message = format_args!("At program exit the register R0 is not a known value ({name})");
+            return Err(reject(Errno::EINVAL, message).of(Reg::R0));
+        }
+        self.mark_precise(Reg::R0)?;
+        let Scalar { smin, smax, .. } = r0.var;
+        if smin < min || smax > max {
+            let mut message = alloc::string::String::from("At program exit the register R0 has");
+            if smin > i64::MIN {
+                let _ = write!(message, " smin={smin}");
+            }
+            if smax < i64::MAX {
+                let _ = write!(message, " smax={smax}");
+            }
+            if smin == i64::MIN && smax == i64::MAX {
+                message.push_str(" unknown scalar value");
+            }
+            let _ = write!(message, " should have been in [{min}, {max}]");
+            return Err(reject(Errno::EINVAL, message).of(Reg::R0));
+        }
+        Ok(Next::Exit)
+    }
+
+    /// Every reference has been given back.
+    pub(super) fn check_references(&mut self, what: &str) -> Result<(), Rejection> {
+        for reference in &self.state.references {
+            let _ = writeln!(
+                self.log,
+                "Unreleased reference id={} alloc_insn={}",
+                reference.id, reference.acquired
+            );
+        }
+        if self.state.references.is_empty() {
+            return Ok(());
+        }
+        Err(reject(Errno::EINVAL, format_args!("{what} would lead to reference leak")))
+    }
+}
+
+/// The names that the log needs.
+struct LogNames<'a> {
+    /// What a map's immediate shows: its handle's, or its value's, address.
+    immediate: Option<u64>,
+    _lifetime: core::marker::PhantomData<&'a ()>,
+}
+
+/// Where the kernel's direct mapping would begin: log addresses are this plus the arena offset.
+const ADDRESS_BASE: u64 = 0xffff_8880_0000_0000;
+
+impl Names for LogNames<'_> {
+    fn helper(&self, number: i32) -> Option<alloc::borrow::Cow<'_, str>> {
+        Facts::of(number).map(|f| f.name.into())
+    }
+    fn immediate(&self, _source: u8, _low: i32, _high: i32) -> Option<alloc::borrow::Cow<'_, str>> {
+        self.immediate.map(|address| alloc::format!("{:#x}", ADDRESS_BASE + address).into())
+    }
+}
+
+impl<O: Observer> Verifier<O> {
+    /// An instruction's text, as the log has it.
+    pub(super) fn write_insn(&mut self, pc: usize) {
+        let immediate = self.seen[pc].map.map(|(map, offset, is_value)| {
+            let info = &self.maps[usize::from(map)];
+            let base = if is_value { info.direct_value.unwrap_or(0) } else { info.handle };
+            u64::from(base) + u64::from(offset)
+        });
+        let names = LogNames { immediate, _lifetime: core::marker::PhantomData };
+        let raw = &self.input.code[pc..];
+        let _ = write!(self.log, "({:02x}) ", raw[0].code);
+        let _ = disasm::write(raw, &names, &mut self.log);
+        let _ = self.log.write_char('\n');
+    }
+
+    pub(super) fn log_live_registers(&mut self) {
+        if !self.log.shows_all() {
+            return;
+        }
+        let _ = self.log.write_str("Live regs before insn:\n");
+        let mut pc = 0;
+        while pc < self.insns.len() {
+            let marks = self.marks[pc];
+            let _ = match marks.component {
+                0 => self.log.write_str("    "),
+                component => write!(self.log, "{component:3} "),
+            };
+            let _ = write!(self.log, "{pc:3}: ");
+            for number in 0..10u8 {
+                let shown = if marks.live >> number & 1 == 1 { char::from(b'0' + number) } else { '.' };
+                let _ = self.log.write_char(shown);
+            }
+            let _ = self.log.write_char(' ');
+            self.write_insn(pc);
+            pc += if self.input.code[pc].code == 0x18 { 2 } else { 1 };
+        }
+    }
+
+    /// The lines before an instruction is walked: where the path comes from, the source line, the
+    /// instruction.
+    fn log_instruction(&mut self) {
+        if !self.log.shows_instructions() {
+            return;
+        }
+        let (pc, current) = (self.pc, self.state.current());
+        if self.show_state {
+            let _ = write!(self.log, "\nfrom {} to {pc}:", self.previous_pc());
+            self.log_frame(current, None);
+            self.show_state = false;
+        }
+        if !self.changed.is_empty() {
+            self.log_changed();
+        }
+        self.log_source_line(pc);
+        let start = self.log.position();
+        let _ = write!(self.log, "{pc}: ");
+        self.write_insn(pc.index());
+        self.line_end = Some((self.log.position(), self.log.position() - start));
+    }
+
+    /// Writes a frame, all of it or what changed.
+    pub(super) fn log_frame(&mut self, frame: usize, which: Option<Changed>) {
+        let _ = print::write_frame(&self.state, frame, which, &self.maps, &mut self.log);
+    }
+
+    /// Writes what the last instruction changed, behind it where its line is still the last.
+    pub(super) fn log_changed(&mut self) {
+        if !self.log.shows_instructions() {
+            return;
+        }
+        match self.line_end {
+            Some((end, len)) if end == self.log.position() => {
+                self.log.reset(end - 1);
+                // Columns of 8, the first from 40 on, whatever is longer pushed to the next.
+                let column = (len + 4).max(40).next_multiple_of(8) - 1;
+                let width = column - len;
+                let _ = write!(self.log, "{:>width$};", ' ');
+            }
+            _ => {
+                let _ = write!(self.log, "{}:", self.pc);
+            }
+        }
+        let (current, changed) = (self.state.current(), self.changed);
+        self.log_frame(current, Some(changed));
+        self.changed = Changed::default();
+    }
+
+    /// Writes the source line of an instruction, where it is another than the last one shown.
+    pub(super) fn log_source_line(&mut self, pc: Pc) {
+        let count = self.input.lines.partition_point(|line| line.pc <= pc.0);
+        let Some(at) = count.checked_sub(1) else { return };
+        if self.last_line == Some(at) {
+            return;
+        }
+        self.last_line = Some(at);
+        let line = &self.input.lines[at];
+        let text = line.text.trim_start();
+        let _ = writeln!(self.log, "; {text} @ {}:{}", line.file, line.line);
+    }
+}
