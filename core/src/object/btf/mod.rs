@@ -27,6 +27,17 @@ impl TypeId {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Name(pub(super) u32);
 
+impl Name {
+    /// The name at that offset of the string table.
+    pub(super) fn at(offset: u32) -> Name {
+        Name(offset)
+    }
+    /// Its offset in the string table.
+    pub fn offset(self) -> u32 {
+        self.0
+    }
+}
+
 /// Which of a BTF's flat tables a type's parts are: [`Btf::members`] and its siblings read them.
 pub type Parts = Range<u32>;
 
