@@ -22,7 +22,9 @@ impl Resolver for Uapi {
 
 impl Names for Uapi {
     fn helper(&self, number: i32) -> Option<Cow<'_, str>> {
-        Facts::of(number).map(|facts| facts.name.into())
+        // Number 0 has a name, and no function.
+        let unspecified = (number == 0).then_some("bpf_unspec");
+        unspecified.or_else(|| Facts::of(number).map(|facts| facts.name)).map(Cow::Borrowed)
     }
 }
 

@@ -7,6 +7,7 @@ use core::fmt;
 
 use super::insn::*;
 use super::raw::RawInsn;
+use crate::errno::Errno;
 
 /// Instruction classes, the low three bits of an opcode (RFC 9669 section 3.2).
 pub(super) mod class {
@@ -128,6 +129,8 @@ pub enum DecodeError {
     AtomicOp(i32),
     /// An atomic operation that is not there at this size.
     AtomicSize,
+    /// A cast between address spaces other than from 1 to 0 or from 0 to 1.
+    AddressSpaces,
     /// A `may_goto` whose source register field is not 0.
     MayGoto(i32),
     /// A 64-bit immediate load without its second slot, or one that is not zero where it has to be.
@@ -148,11 +151,19 @@ impl DecodeError {
             DecodeError::Load => String::from("BPF_LDX uses reserved fields"),
             DecodeError::AtomicOp(imm) => format!("BPF_ATOMIC uses invalid atomic opcode {imm:02x}"),
             DecodeError::AtomicSize => String::from("invalid atomic operand size"),
+            DecodeError::AddressSpaces => {
+                String::from("addr_space_cast insn can only convert between address space 1 and 0")
+            }
             DecodeError::MayGoto(imm) => format!("invalid may_goto imm {imm}"),
             DecodeError::SecondSlot => String::from("invalid bpf_ld_imm64 insn"),
             DecodeError::Imm64Source(_) => String::from("unrecognized bpf_ld_imm64 insn"),
             DecodeError::MiddleOfImm64 => String::from("unknown opcode 00"),
         }
+    }
+
+    /// The errno that the kernel answers: always `EINVAL`.
+    pub fn errno(&self) -> Errno {
+        Errno::EINVAL
     }
 
     /// When the kernel finds it.
@@ -312,13 +323,12 @@ fn arithmetic(i: RawInsn) -> Result<Insn, DecodeError> {
         0xb0 if from_reg => {
             if wide && i.off == 1 {
                 // The kernel's address-space cast: the immediate is (to << 16 | from).
-                let (dst, src, imm) = (reg(i.dst)?, reg(i.src)?, i.imm as u32);
-                return match imm {
-                    1 | 0x1_0000 => {
-                        Ok(Insn::AddrSpaceCast { dst, src, to: (imm >> 16) as u16, from: imm as u16 })
-                    }
-                    _ => Err(DecodeError::Reserved("BPF_MOV")),
-                };
+                let imm = i.imm as u32;
+                if !matches!(imm, 1 | 0x1_0000) {
+                    return Err(DecodeError::AddressSpaces);
+                }
+                let (src, dst) = (reg(i.src)?, reg(i.dst)?);
+                return Ok(Insn::AddrSpaceCast { dst, src, to: (imm >> 16) as u16, from: imm as u16 });
             }
             if wide && i.off == -1 {
                 zero(&[i.imm.into()], "BPF_MOV")?;
@@ -389,8 +399,10 @@ fn jump(i: RawInsn) -> Result<Insn, DecodeError> {
         }
         // No kernel takes it: its verifier says so. Engines run it in images that no verifier saw.
         0x80 if wide => {
-            zero(&[i.src.into(), i.off.into(), i.imm.into()], "BPF_CALL")?;
-            Ok(Insn::CallReg { reg: reg(i.dst)? })
+            if i.src != 0 || i.off != 0 || i.imm != 0 {
+                return unknown;
+            }
+            Reg::new(i.dst).map_or(unknown, |reg| Ok(Insn::CallReg { reg }))
         }
         0x90 if wide && !from_reg => {
             zero(&[i.dst.into(), i.src.into(), i.off.into(), i.imm.into()], "BPF_EXIT")?;
@@ -398,6 +410,7 @@ fn jump(i: RawInsn) -> Result<Insn, DecodeError> {
         }
         _ => {
             let Some(row) = JUMP_OPS.iter().find(|row| row.0 == op) else { return unknown };
+            let dst = reg(i.dst)?;
             let src = if from_reg {
                 zero(&[i.imm.into()], "BPF_JMP/JMP32")?;
                 Operand::Reg(reg(i.src)?)
@@ -406,12 +419,13 @@ fn jump(i: RawInsn) -> Result<Insn, DecodeError> {
                 Operand::Imm(i.imm)
             };
             let width = if wide { Width::W64 } else { Width::W32 };
-            Ok(Insn::Branch { width, op: row.1, dst: reg(i.dst)?, src, off: i.off })
+            Ok(Insn::Branch { width, op: row.1, dst, src, off: i.off })
         }
     }
 }
 
-/// Writes an instruction: one slot, and the second one where it takes two.
+/// Writes an instruction: one slot, and the second one where it takes two. What was decoded comes back byte for
+/// byte, but for the second constant of a function's address, which the kernel ignores: it becomes 0.
 pub fn encode(insn: Insn) -> (RawInsn, Option<RawInsn>) {
     let one = |code: u8, dst: u8, src: u8, off: i16, imm: i32| (RawInsn { code, dst, src, off, imm }, None);
     let alu_class = |width| if width == Width::W64 { class::ALU64 } else { class::ALU };
@@ -521,12 +535,55 @@ mod tests {
             if let Ok(insn) = decode(&raw) {
                 let (first, rest) = encode(insn);
                 prop_assert_eq!(first.to_bytes(), a);
-                if let Some(rest) = rest {
+                let ignored = matches!(insn, Insn::LoadImm64 { value: Imm64::Function { .. }, .. });
+                if let Some(rest) = rest.filter(|_| !ignored) {
                     prop_assert_eq!(rest.to_bytes(), second);
                 }
             }
         }
     }
+
+    #[test]
+    fn errors_are_the_kernels() {
+        use Found::*;
+        let slot = |code, dst, src, off, imm| RawInsn { code, dst, src, off, imm };
+        // As the running kernel answered, in a branch that is reached and in one that is not.
+        for (raw, message, found) in [
+            (slot(0x8f, 0, 0, 0, 0), "unknown opcode 8f", BeforeWalking),
+            (slot(0x60, 0, 0, 0, 0), "unknown opcode 60", BeforeWalking),
+            (slot(0x8d, 0, 0, 0, 1), "unknown opcode 8d", BeforeWalking),
+            (slot(0x99, 0, 1, 0, 0), "unknown opcode 99", BeforeWalking),
+            (slot(0x01, 0, 0, 0, 0), "BPF_LDX uses reserved fields", BeforeWalking),
+            (slot(0x61, 0, 1, 0, 1), "BPF_LDX uses reserved fields", BeforeWalking),
+            (slot(0x18, 0, 7, 0, 0), "unrecognized bpf_ld_imm64 insn", BeforeWalking),
+            (slot(0x18, 0, 0, 1, 0), "BPF_LD_IMM64 uses reserved fields", WhenReached),
+            (slot(0xb7, 11, 0, 0, 0), "R11 is invalid", WhenReached),
+            (slot(0xb7, 0, 1, 0, 0), "BPF_MOV uses reserved fields", WhenReached),
+            (slot(0xbf, 0, 0, 1, 5), CAST, WhenReached),
+            (slot(0x07, 0, 3, 0, 0), "BPF_ALU uses reserved fields", WhenReached),
+            (slot(0x37, 0, 0, 2, 1), "BPF_ALU uses reserved fields", WhenReached),
+            (slot(0x87, 0, 0, 0, 1), "BPF_NEG uses reserved fields", WhenReached),
+            (slot(0xd7, 0, 0, 0, 15), "BPF_END uses reserved fields", WhenReached),
+            (slot(0x63, 10, 0, -8, 1), "BPF_STX uses reserved fields", WhenReached),
+            (slot(0x62, 10, 1, -8, 1), "BPF_ST uses reserved fields", WhenReached),
+            (slot(0xdb, 10, 0, -8, 0x33), "BPF_ATOMIC uses invalid atomic opcode 33", WhenReached),
+            (slot(0xcb, 10, 0, -8, 0), "invalid atomic operand size", WhenReached),
+            (slot(0x05, 0, 1, 0, 0), "BPF_JA uses reserved fields", WhenReached),
+            (slot(0x06, 0, 0, 1, 0), "BPF_JA uses reserved fields", WhenReached),
+            (slot(0xe5, 0, 0, 0, 1), "invalid may_goto imm 1", WhenReached),
+            (slot(0x85, 0, 3, 0, 1), "BPF_CALL uses reserved fields", WhenReached),
+            (slot(0x15, 0, 1, 0, 0), "BPF_JMP/JMP32 uses reserved fields", WhenReached),
+            (slot(0x1d, 11, 1, 0, 1), "R11 is invalid", WhenReached),
+            (slot(0x20, 1, 0, 0, 0), "BPF_LD_[ABS|IND] uses reserved fields", WhenReached),
+        ] {
+            let error = decode(&[raw, RawInsn::default()]).unwrap_err();
+            assert_eq!((error.kernel_message().as_str(), error.found()), (message, found), "{raw:?}");
+        }
+        let alone = decode(&[slot(0x18, 0, 0, 0, 1)]).unwrap_err();
+        assert_eq!(alone.kernel_message(), "invalid bpf_ld_imm64 insn");
+    }
+
+    const CAST: &str = "addr_space_cast insn can only convert between address space 1 and 0";
 
     #[test]
     fn every_opcode_is_known_or_refused() {

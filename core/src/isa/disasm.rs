@@ -51,6 +51,16 @@ pub fn write(raw: &[RawInsn], names: &dyn Names, out: &mut impl Write) -> fmt::R
     }
 }
 
+/// Writes the instruction at `raw[0]` as the log does, after its opcode: `(b7) r0 = 0`. What the kernel has
+/// no text for stands alone.
+pub fn write_with_opcode(raw: &[RawInsn], names: &dyn Names, out: &mut impl Write) -> fmt::Result {
+    let text = text(raw, names);
+    match raw.first() {
+        Some(i) if !text.starts_with("BUG_") => write!(out, "({:02x}) {text}", i.code),
+        _ => out.write_str(&text),
+    }
+}
+
 /// The instruction at `raw[0]` as text.
 pub fn text(raw: &[RawInsn], names: &dyn Names) -> String {
     let mut out = String::new();
@@ -230,6 +240,18 @@ mod tests {
             (slot(0xbf, 1, 2, 1, 1), "r1 = addr_space_cast(r2, 0, 1)"),
         ] {
             assert_eq!(text(&[raw], &NoNames), expected);
+        }
+        for (raw, expected) in [
+            (slot(0xb7, 0, 0, 0, 1), "(b7) r0 = 1"),
+            (slot(0x07, 0, 3, 0, 0), "(07) r0 += 0"),
+            (slot(0xdb, 10, 0, -8, 0x33), "BUG_db"),
+            (slot(0xe5, 0, 1, 0, 0), "(e5) if r0 (null) 0x0 goto pc+0"),
+            (slot(0xd7, 0, 0, 0, 15), "(d7) r0 = bswap15 r0"),
+            (slot(0xbf, 0, 0, -1, 0), "(bf) r0 = &(void __percpu *)(r0)"),
+        ] {
+            let mut line = String::new();
+            write_with_opcode(&[raw], &NoNames, &mut line).unwrap();
+            assert_eq!(line, expected);
         }
         let wide = [slot(0x18, 1, 0, 0, 5), slot(0, 0, 0, 0, 1)];
         assert_eq!(text(&wide, &NoNames), "r1 = 0x100000005");

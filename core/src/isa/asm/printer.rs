@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 
 use super::Assembly;
-use crate::isa::decode::decode;
+use crate::isa::decode::{decode, encode};
 use crate::isa::disasm::{self, Names};
 use crate::isa::insn::{CallTarget, Imm64, Insn};
 use crate::isa::raw::RawInsn;
@@ -72,12 +72,13 @@ fn write(
         }
         let Some(raw) = assembly.insns.get(slot..).filter(|rest| !rest.is_empty()) else { break };
         match decode(raw) {
-            Ok(insn) => {
+            // A function's address ignores its second slot's constant: text has no place for one.
+            Ok(insn) if exact(insn, raw) => {
                 out.push_str("    ");
                 instruction(out, assembly, names, slot, raw, insn)?;
                 slot += insn.slots() as usize;
             }
-            Err(_) => {
+            _ => {
                 out.push_str("    .bytes");
                 for byte in raw[0].to_bytes() {
                     write!(out, " {byte:#04x}")?;
@@ -88,6 +89,12 @@ fn write(
         out.push('\n');
     }
     Ok(())
+}
+
+/// Whether the instruction is all that the slots say.
+fn exact(insn: Insn, raw: &[RawInsn]) -> bool {
+    let (first, second) = encode(insn);
+    raw.first() == Some(&first) && second.is_none_or(|second| raw.get(1) == Some(&second))
 }
 
 fn instruction(

@@ -285,7 +285,7 @@ proptest! {
         let insns: Vec<RawInsn> = raw.into_iter().map(RawInsn::from_bytes).collect();
         let assembly = Assembly { insns, ..Assembly::default() };
         let text = print(&assembly, &NoNames, &map_type);
-        prop_assert_eq!(bytes(&read(&text).insns), bytes(&assembly.insns));
+        prop_assert_eq!(bytes(&read(&text).insns), bytes(&assembly.insns), "{}", text);
     }
 
     #[test]
