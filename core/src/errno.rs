@@ -50,6 +50,7 @@ errnos! {
     EMSGSIZE = 90, "message too long";
     EPROTONOSUPPORT = 93, "protocol not supported";
     EOPNOTSUPP = 95, "operation not supported";
+    EAFNOSUPPORT = 97, "address family not supported";
     EADDRINUSE = 98, "address already in use";
     ENOTSUPP = 524, "operation is not supported (kernel-internal number)";
 }

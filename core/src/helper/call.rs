@@ -18,8 +18,14 @@ pub struct Packet {
     pub end: u32,
     /// Past the last byte that the data may end at.
     pub tail: u32,
-    /// Bytes of the link-layer header that lie before `data` (socket filters see what is behind it).
-    pub link_header: u32,
+    /// Where the link-layer header began when the run did.
+    pub mac: u32,
+    /// Where the network header began when the run did.
+    pub network: u32,
+    /// First byte of what follows `end` in pages of its own, which no pointer reaches; 0 where nothing does.
+    pub pages: u32,
+    /// Bytes in these pages.
+    pub pages_len: u32,
 }
 
 /// What a program was started with.

@@ -1,8 +1,10 @@
 //! Program types: what a program of each is given, may do with it and may return, as tables.
 //!
-//! [`types`] has a row per type; [`access`] what the running kernel takes of each context.
+//! [`types`] has a row per type; [`access`] what the running kernel takes of each context; [`test_run`] makes
+//! contexts.
 
 mod access;
+pub mod test_run;
 pub mod types;
 
 /// A program type: one row of [`types::TYPES`].
@@ -24,17 +26,26 @@ pub struct ProgramType {
     pub test_run: TestRun,
 }
 
-/// How `BPF_PROG_TEST_RUN` makes a program's context.
+/// How `BPF_PROG_TEST_RUN` makes a program's context; [`test_run`] does it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TestRun {
     /// It can't be run: `ENOTSUPP`.
     No,
-    /// `struct __sk_buff` around a packet of 14 bytes or more.
-    Skb,
-    /// `struct xdp_md` around a packet of 14 bytes or more.
+    /// `struct __sk_buff` around a packet.
+    Skb {
+        /// Whether the program sees the packet from its link header on, or from behind it.
+        link_layer: bool,
+    },
+    /// `struct xdp_md` around a packet.
     Xdp,
-    /// The context given, without a packet.
-    Raw,
+    /// `struct __sk_buff` around a packet, for its flow keys.
+    FlowDissector,
+    /// The arguments given.
+    RawTracepoint,
+    /// The context given, which the program may change.
+    Syscall,
+    /// `struct bpf_sk_lookup`.
+    SkLookup,
 }
 
 /// What a program type may do with the packet through its context's pointers.
