@@ -29,7 +29,7 @@ pub struct Name(pub(super) u32);
 
 impl Name {
     /// The name at that offset of the string table.
-    pub(super) fn at(offset: u32) -> Name {
+    pub(crate) fn at(offset: u32) -> Name {
         Name(offset)
     }
     /// Its offset in the string table.
