@@ -1,1 +1,7 @@
 //! glasshive on a host with an operating system.
+//!
+//! [`memory`] keeps the arena in reserved pages, [`process`] is the one system of a process, with the
+//! process's own memory as user memory and its own descriptors as numbers. No logic of eBPF is here.
+
+pub mod memory;
+pub mod process;

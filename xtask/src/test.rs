@@ -89,7 +89,7 @@ fn clippy() -> Result<()> {
 
 fn rust() -> Result<()> {
     // The library that the C test links is the one that users get.
-    cargo(&["build", "--locked", "--release", "-p", "glasshive-native"])?;
+    cargo(&["build", "--locked", "--release", "-p", "glasshive-native", "-p", "glasshive-c-abi"])?;
     cargo(&["test", "--locked", "--workspace"])
 }
 

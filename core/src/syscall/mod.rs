@@ -1,4 +1,140 @@
 //! `bpf(2)`: attribute decoding, the descriptor table, one file per group of commands.
+//!
+//! [`Kernel`] is the whole system as one value. It has two doors that lead to the same operations: the bytes
+//! of [`Kernel::bpf`], and the typed methods of the groups' files ([`maps`], [`programs`], [`test_run`]).
 
-/// The whole system.
-pub struct Kernel;
+pub mod attr;
+pub mod descriptors;
+pub mod info;
+pub mod maps;
+pub mod programs;
+pub mod test_run;
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+
+use crate::arena::Memory;
+use crate::errno::Errno;
+use crate::object::btf::Btf;
+use crate::resources::Resources;
+
+use attr::{Attr, UserMemory};
+use descriptors::{Descriptors, Object, Table};
+use programs::{Program, ProgramId};
+
+/// Capabilities of `capabilities(7)` that `bpf(2)` looks at, as bits of a mask.
+#[allow(missing_docs)]
+pub mod capability {
+    pub const NET_ADMIN: u64 = 1 << 12;
+    pub const SYS_ADMIN: u64 = 1 << 21;
+    pub const PERFMON: u64 = 1 << 38;
+    pub const BPF: u64 = 1 << 39;
+}
+
+/// The whole system: descriptors, maps, programs, BTF, time and chance. The same calls give the same
+/// answers, to the byte.
+pub struct Kernel<M> {
+    /// What programs act on.
+    pub resources: Resources<M>,
+    table: Table,
+    programs: BTreeMap<ProgramId, Program>,
+    btfs: BTreeMap<u32, LoadedBtf>,
+    last_program: u32,
+    last_btf: u32,
+    capabilities: u64,
+}
+
+/// BTF that was loaded.
+struct LoadedBtf {
+    btf: Btf,
+    references: u32,
+}
+
+/// A command: what of its attribute it knows, and what it does.
+struct Command<M> {
+    number: i32,
+    /// Bytes of the attribute that the command has fields in: past them it has to be zero.
+    len: usize,
+    run: fn(&mut Kernel<M>, &mut Attr, &mut dyn UserMemory) -> Result<i64, Errno>,
+}
+
+impl<M: Memory + 'static> Kernel<M> {
+    /// The commands that are built. `len` is what the running kernel takes.
+    const COMMANDS: &'static [Command<M>] = &[
+        Command { number: 0, len: 80, run: maps::create },
+        Command { number: 1, len: 32, run: maps::lookup },
+        Command { number: 2, len: 32, run: maps::update },
+        Command { number: 3, len: 16, run: maps::delete },
+        Command { number: 4, len: 24, run: maps::next_key },
+        Command { number: 5, len: 168, run: programs::load },
+        Command { number: 10, len: 76, run: test_run::run },
+        Command { number: 15, len: 16, run: info::by_fd },
+        Command { number: 18, len: 32, run: info::btf_load },
+        Command { number: 21, len: 32, run: maps::lookup_and_delete },
+        Command { number: 22, len: 4, run: maps::freeze },
+    ];
+    /// The last command that the running kernel knows (`BPF_PROG_STREAM_READ_BY_FD`).
+    const LAST_COMMAND: i32 = 37;
+
+    /// An empty system over the host's memory, with `cpus` possible CPUs; descriptors are numbered by the
+    /// host.
+    pub fn new(memory: M, cpus: u32, seed: u64, descriptors: Box<dyn Descriptors>) -> Kernel<M> {
+        Kernel {
+            resources: Resources::new(memory, cpus, seed),
+            table: Table::new(descriptors),
+            programs: BTreeMap::new(),
+            btfs: BTreeMap::new(),
+            last_program: 0,
+            last_btf: 0,
+            capabilities: u64::MAX,
+        }
+    }
+
+    /// The capabilities that later calls have; all of them until this is called.
+    pub fn set_capabilities(&mut self, mask: u64) {
+        self.capabilities = mask;
+    }
+
+    /// The system call: `attr` is the address of `union bpf_attr` in `user`, `size` its length.
+    ///
+    /// # Errors
+    /// As bpf(2): `E2BIG` for an attribute that is longer than 4,096 bytes or not zero past what is known,
+    /// `EFAULT` for memory that is not there, `EINVAL` for an unknown command; `EOPNOTSUPP` for one that is
+    /// not built yet.
+    pub fn bpf(
+        &mut self,
+        command: i32,
+        attr: u64,
+        size: u32,
+        user: &mut dyn UserMemory,
+    ) -> Result<i64, Errno> {
+        let mut attr = Attr::read(attr, size, user)?;
+        let Some(row) = Self::COMMANDS.iter().find(|row| row.number == command) else {
+            let known = (0..=Self::LAST_COMMAND).contains(&command);
+            return Err(if known { Errno::EOPNOTSUPP } else { Errno::EINVAL });
+        };
+        attr.check_zero_from(row.len)?;
+        (row.run)(self, &mut attr, user)
+    }
+
+    /// Closes a descriptor; the last one of an object frees it.
+    ///
+    /// # Errors
+    /// `EBADF` where there is no such descriptor.
+    pub fn close(&mut self, fd: i32) -> Result<(), Errno> {
+        let object = self.table.remove(fd)?;
+        match object {
+            Object::Map(id) => self.resources.release_map(id),
+            Object::Program(id) => self.release_program(id),
+            Object::Btf(id) => {
+                if let Some(btf) = self.btfs.get_mut(&id) {
+                    btf.references -= 1;
+                    if btf.references == 0 {
+                        self.btfs.remove(&id);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

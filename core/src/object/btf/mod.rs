@@ -28,8 +28,8 @@ impl TypeId {
 pub struct Name(pub(super) u32);
 
 impl Name {
-    /// The name at that offset of the string table.
-    pub(crate) fn at(offset: u32) -> Name {
+    /// The name at an offset; one past the string table reads as empty.
+    pub fn at(offset: u32) -> Name {
         Name(offset)
     }
     /// Its offset in the string table.

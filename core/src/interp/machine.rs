@@ -1,0 +1,394 @@
+//! A run in progress.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::operations::{alu, byte_swap, compare, sign_extend};
+use crate::arena::{Fault, Memory, ObjectKind, OutOfArena, Rmw, Violation};
+use crate::helper::{self, Call, HelperFault, RunContext};
+use crate::image::{Access, Image};
+use crate::isa::{AtomicOp, CallTarget, Imm64, Insn, Operand, PacketOffset, Pc, Reg, Size, Width};
+use crate::resources::Resources;
+
+/// Most frames of a call chain.
+const MAX_FRAMES: usize = 8;
+/// Bytes of a frame's stack.
+const FRAME_LEN: u32 = 512;
+/// Times that a program may pass `may_goto`.
+const MAY_GOTO: u64 = 1 << 23;
+
+/// How closely a run is watched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Mode {
+    /// Accesses stay within the arena.
+    #[default]
+    Plain,
+    /// Accesses stay within one live object, and write only what may be written.
+    Strict,
+}
+
+/// Why a run stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// The program returned this in r0.
+    Exit(u64),
+    /// The budget is used up: call [`Machine::run`] again to go on.
+    Budget,
+    /// It can't go on.
+    Trap(Trap),
+}
+
+/// Why a run can't go on, and where.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Trap {
+    /// The instruction.
+    pub pc: Pc,
+    /// What it did.
+    pub kind: TrapKind,
+}
+
+/// What no verified program does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TrapKind {
+    /// An access outside of the arena.
+    Fault(Fault),
+    /// An access outside of any object (strict mode).
+    Violation(Violation),
+    /// A jump out of the program.
+    Jump(i64),
+    /// More than 8 calls within each other.
+    CallDepth,
+    /// A helper was given what it can't take.
+    Helper(HelperFault),
+    /// An instruction that this engine does not run.
+    NotBuilt(&'static str),
+}
+
+impl fmt::Display for Trap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at instruction {}: ", self.pc)?;
+        match self.kind {
+            TrapKind::Fault(fault) => fault.fmt(f),
+            TrapKind::Violation(Violation::NoObject) => f.write_str("access to memory that is no object"),
+            TrapKind::Violation(Violation::OutOfBounds(o)) => {
+                write!(f, "access past the end of an object of {} bytes at {:#x}", o.len, o.address)
+            }
+            TrapKind::Violation(Violation::ReadOnly(o)) => {
+                write!(f, "write to read-only memory at {:#x}", o.address)
+            }
+            TrapKind::Jump(to) => write!(f, "jump to {to}, out of the program"),
+            TrapKind::CallDepth => write!(f, "more than {MAX_FRAMES} calls within each other"),
+            TrapKind::Helper(HelperFault::Memory(fault)) => fault.fmt(f),
+            TrapKind::Helper(HelperFault::NoMap(at)) => write!(f, "{at:#x} is no map"),
+            TrapKind::Helper(HelperFault::NotBuilt(number)) => write!(f, "helper {number} is not built yet"),
+            TrapKind::NotBuilt(what) => write!(f, "{what} is not built yet"),
+        }
+    }
+}
+
+impl From<Fault> for TrapKind {
+    fn from(fault: Fault) -> TrapKind {
+        TrapKind::Fault(fault)
+    }
+}
+
+/// What a return restores.
+#[derive(Clone, Copy, Debug)]
+struct Caller {
+    back: u32,
+    saved: [u64; 4],
+}
+
+/// A run in progress.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// r0 to r10.
+    pub registers: [u64; Reg::COUNT],
+    /// The next instruction.
+    pub pc: Pc,
+    /// How closely it is watched.
+    pub mode: Mode,
+    /// Instructions that it has run.
+    pub executed: u64,
+    callers: Vec<Caller>,
+    stack: u32,
+    may_goto: u64,
+}
+
+/// Where control goes.
+enum Flow {
+    Next,
+    Jump(i64),
+    Exit,
+}
+
+impl Machine {
+    /// A run from the program's first instruction, r1 pointing to the context.
+    ///
+    /// # Errors
+    /// [`OutOfArena`] where there is no room for its stack.
+    pub fn new<M: Memory>(
+        _image: &Image,
+        resources: &mut Resources<M>,
+        context: u32,
+    ) -> Result<Machine, OutOfArena> {
+        let len = FRAME_LEN * MAX_FRAMES as u32;
+        let stack = resources.arena.allocate(len, 64, ObjectKind::Stack, true)?.address;
+        let mut registers = [0; Reg::COUNT];
+        registers[Reg::R1.index()] = context.into();
+        registers[Reg::FP.index()] = u64::from(stack + len);
+        Ok(Machine {
+            registers,
+            pc: Pc(0),
+            mode: Mode::Plain,
+            executed: 0,
+            callers: Vec::new(),
+            stack,
+            may_goto: MAY_GOTO,
+        })
+    }
+
+    /// Gives the stack back.
+    pub fn release<M: Memory>(self, resources: &mut Resources<M>) {
+        resources.arena.release(self.stack);
+    }
+
+    /// How many calls deep it is.
+    pub fn depth(&self) -> usize {
+        self.callers.len()
+    }
+
+    /// Runs at most `budget` instructions.
+    pub fn run<M: Memory>(
+        &mut self,
+        image: &Image,
+        resources: &mut Resources<M>,
+        run: &mut RunContext,
+        budget: u64,
+    ) -> Stop {
+        for _ in 0..budget {
+            let pc = self.pc;
+            let Some(&insn) = image.insns().get(pc.index()) else {
+                return Stop::Trap(Trap { pc, kind: TrapKind::Jump(pc.0.into()) });
+            };
+            self.executed += 1;
+            let access = image.access().get(pc.index()).copied().unwrap_or_default();
+            match self.one(insn, access, resources, run) {
+                Ok(Flow::Next) => self.pc = Pc(pc.0 + insn.slots()),
+                Ok(Flow::Jump(to)) => match u32::try_from(to) {
+                    Ok(to) => self.pc = Pc(to),
+                    Err(_) => return Stop::Trap(Trap { pc, kind: TrapKind::Jump(to) }),
+                },
+                Ok(Flow::Exit) => return Stop::Exit(self.registers[0]),
+                Err(kind) => return Stop::Trap(Trap { pc, kind }),
+            }
+        }
+        Stop::Budget
+    }
+
+    #[inline(always)]
+    fn get(&self, reg: Reg) -> u64 {
+        self.registers[reg.index()]
+    }
+
+    #[inline(always)]
+    fn set(&mut self, reg: Reg, value: u64) {
+        self.registers[reg.index()] = value;
+    }
+
+    #[inline(always)]
+    fn operand(&self, operand: Operand) -> u64 {
+        match operand {
+            Operand::Reg(reg) => self.get(reg),
+            Operand::Imm(imm) => i64::from(imm) as u64,
+        }
+    }
+
+    #[inline(always)]
+    fn address<M: Memory>(
+        &self,
+        resources: &Resources<M>,
+        base: Reg,
+        off: i16,
+        size: Size,
+        write: bool,
+    ) -> Result<u64, TrapKind> {
+        let address = self.get(base).wrapping_add(i64::from(off) as u64);
+        if self.mode == Mode::Strict {
+            resources.arena.check(address, size.bytes().into(), write).map_err(TrapKind::Violation)?;
+        }
+        Ok(address)
+    }
+
+    #[inline(always)]
+    fn one<M: Memory>(
+        &mut self,
+        insn: Insn,
+        access: Access,
+        resources: &mut Resources<M>,
+        run: &mut RunContext,
+    ) -> Result<Flow, TrapKind> {
+        match insn {
+            Insn::Alu { width, op, dst, src } => {
+                let value = alu(op, width, self.get(dst), self.operand(src));
+                self.set(dst, value);
+            }
+            Insn::MovSx { width, dst, src, from } => {
+                let value = sign_extend(self.get(src), from);
+                self.set(dst, if width == Width::W32 { u64::from(value as u32) } else { value });
+            }
+            Insn::Neg { width, dst } => {
+                let value = self.get(dst).wrapping_neg();
+                self.set(dst, if width == Width::W32 { u64::from(value as u32) } else { value });
+            }
+            Insn::ByteSwap { order, size, dst } => {
+                let value = byte_swap(order, size, self.get(dst));
+                self.set(dst, value);
+            }
+            Insn::AddrSpaceCast { .. } => return Err(TrapKind::NotBuilt("addr_space_cast")),
+            Insn::AddrPerCpu { dst, src } => {
+                let value = self.get(src);
+                self.set(dst, value);
+            }
+            Insn::Load { size, sign_extend: signed, dst, base, off } => {
+                let loaded = self
+                    .address(resources, base, off, size, false)
+                    .and_then(|address| Ok(resources.arena.memory().load(address, size)?));
+                let value = match (loaded, access) {
+                    (Err(_), Access::Probe | Access::ArenaMap) => 0,
+                    (loaded, _) => loaded?,
+                };
+                self.set(dst, if signed { sign_extend(value, size) } else { value });
+            }
+            Insn::Store { size, base, off, src } => {
+                let address = self.address(resources, base, off, size, true)?;
+                let value = self.operand(src);
+                resources.arena.memory_mut().store(address, size, value)?;
+            }
+            Insn::Atomic { op, size, base, off, src } => self.atomic(op, size, base, off, src, resources)?,
+            Insn::LoadImm64 { dst, value } => match value {
+                Imm64::Value(value) => self.set(dst, value),
+                Imm64::Function { offset } => {
+                    let to = i64::from(self.pc.0) + 1 + i64::from(offset);
+                    self.set(dst, to as u64);
+                }
+                _ => return Err(TrapKind::NotBuilt("a map that was not resolved")),
+            },
+            Insn::LoadPacket { size, at, imm } => return self.load_packet(size, at, imm, resources, run),
+            Insn::Goto { off, .. } => return Ok(self.jump(off.into())),
+            Insn::MayGoto { off } => {
+                if self.may_goto == 0 {
+                    return Ok(self.jump(off.into()));
+                }
+                self.may_goto -= 1;
+            }
+            Insn::Branch { width, op, dst, src, off } => {
+                if compare(op, width, self.get(dst), self.operand(src)) {
+                    return Ok(self.jump(off.into()));
+                }
+            }
+            Insn::Call(CallTarget::Helper(number)) => {
+                let mut args = [0; 5];
+                args.copy_from_slice(&self.registers[1..6]);
+                let mut call = Call { args, resources, run };
+                let result = helper::dispatch(number, &mut call).map_err(TrapKind::Helper)?;
+                self.registers[0] = result;
+            }
+            Insn::Call(CallTarget::Local(offset)) => {
+                return self.call(i64::from(self.pc.0) + 1 + i64::from(offset));
+            }
+            Insn::Call(CallTarget::Kernel { .. }) => return Err(TrapKind::NotBuilt("a kernel function")),
+            Insn::CallReg { reg } => return self.call(self.get(reg) as i64),
+            Insn::Exit => {
+                let Some(caller) = self.callers.pop() else { return Ok(Flow::Exit) };
+                self.registers[6..10].copy_from_slice(&caller.saved);
+                self.registers[10] = self.registers[10].wrapping_add(FRAME_LEN.into());
+                return Ok(Flow::Jump(caller.back.into()));
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    #[inline(always)]
+    fn jump(&self, off: i64) -> Flow {
+        Flow::Jump(i64::from(self.pc.0) + 1 + off)
+    }
+
+    fn call(&mut self, to: i64) -> Result<Flow, TrapKind> {
+        if self.callers.len() + 1 >= MAX_FRAMES {
+            return Err(TrapKind::CallDepth);
+        }
+        let mut saved = [0; 4];
+        saved.copy_from_slice(&self.registers[6..10]);
+        self.callers.push(Caller { back: self.pc.0 + 1, saved });
+        self.registers[10] = self.registers[10].wrapping_sub(FRAME_LEN.into());
+        Ok(Flow::Jump(to))
+    }
+
+    fn atomic<M: Memory>(
+        &mut self,
+        op: AtomicOp,
+        size: Size,
+        base: Reg,
+        off: i16,
+        src: Reg,
+        resources: &mut Resources<M>,
+    ) -> Result<(), TrapKind> {
+        let writes = op != AtomicOp::LoadAcquire;
+        let address = self.address(resources, base, off, size, writes)?;
+        let memory = resources.arena.memory_mut();
+        let value = self.get(src);
+        let (rmw, fetched) = match op {
+            AtomicOp::LoadAcquire => {
+                let value = memory.load(address, size)?;
+                self.set(src, value);
+                return Ok(());
+            }
+            AtomicOp::StoreRelease => return Ok(memory.store(address, size, value)?),
+            AtomicOp::Add { fetch } => (Rmw::Add, fetch.then_some(src)),
+            AtomicOp::Or { fetch } => (Rmw::Or, fetch.then_some(src)),
+            AtomicOp::And { fetch } => (Rmw::And, fetch.then_some(src)),
+            AtomicOp::Xor { fetch } => (Rmw::Xor, fetch.then_some(src)),
+            AtomicOp::Xchg => (Rmw::Exchange, Some(src)),
+            AtomicOp::Cmpxchg => {
+                let expected = self.get(Reg::R0);
+                let expected = if size == Size::W { u64::from(expected as u32) } else { expected };
+                (Rmw::CompareExchange(expected), Some(Reg::R0))
+            }
+        };
+        let old = memory.atomic(address, size, rmw, value)?;
+        if let Some(reg) = fetched {
+            self.set(reg, old);
+        }
+        Ok(())
+    }
+
+    /// Legacy packet access: the packet's bytes in network order. Past its end the program returns 0.
+    fn load_packet<M: Memory>(
+        &mut self,
+        size: Size,
+        at: PacketOffset,
+        imm: i32,
+        resources: &Resources<M>,
+        run: &RunContext,
+    ) -> Result<Flow, TrapKind> {
+        let index = match at {
+            PacketOffset::Absolute => 0,
+            PacketOffset::Indirect(reg) => i64::from(self.get(reg) as i32),
+        };
+        let offset = index + i64::from(imm);
+        let Some(packet) = run.packet else {
+            return Err(TrapKind::NotBuilt("a packet load without a packet"));
+        };
+        let (start, end) = (i64::from(packet.data), i64::from(packet.end));
+        let address = start + offset;
+        if offset < 0 || address + i64::from(size.bytes()) > end {
+            self.registers[0] = 0;
+            self.callers.clear();
+            return Ok(Flow::Exit);
+        }
+        let value = resources.arena.memory().load(address as u64, size)?;
+        self.registers[0] = byte_swap(crate::isa::ByteOrder::Big, size, value);
+        Ok(Flow::Next)
+    }
+}

@@ -1,0 +1,145 @@
+//! Descriptors: numbers that the host gives, and what they stand for.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+
+use super::programs::ProgramId;
+use crate::errno::Errno;
+use crate::map::MapId;
+
+/// The host's descriptor numbers.
+pub trait Descriptors {
+    /// A number that is not in use: never 0, never negative.
+    ///
+    /// # Errors
+    /// `EMFILE` where there is none left.
+    fn open(&mut self) -> Result<i32, Errno>;
+    /// Gives a number back.
+    fn close(&mut self, fd: i32);
+    /// Whether the number is a descriptor of the host's own, of another kind.
+    fn is_foreign(&self, _fd: i32) -> bool {
+        false
+    }
+}
+
+/// Numbers from 3 up, the lowest free one first, as in a process with nothing else open.
+#[derive(Clone, Debug, Default)]
+pub struct Sequential {
+    used: alloc::collections::BTreeSet<i32>,
+}
+
+impl Descriptors for Sequential {
+    fn open(&mut self) -> Result<i32, Errno> {
+        const MOST: i32 = 1 << 20;
+        let mut fd = 3;
+        for used in &self.used {
+            if *used != fd {
+                break;
+            }
+            fd += 1;
+        }
+        if fd >= MOST {
+            return Err(Errno::EMFILE);
+        }
+        self.used.insert(fd);
+        Ok(fd)
+    }
+    fn close(&mut self, fd: i32) {
+        self.used.remove(&fd);
+    }
+}
+
+/// What a descriptor stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Object {
+    /// A map.
+    Map(MapId),
+    /// A program.
+    Program(ProgramId),
+    /// BTF, by id.
+    Btf(u32),
+}
+
+/// The open descriptors.
+pub struct Table {
+    host: Box<dyn Descriptors>,
+    open: BTreeMap<i32, Entry>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    object: Object,
+    /// `BPF_F_RDONLY` and `BPF_F_WRONLY` of a map's creation.
+    access: Access,
+}
+
+/// What a map's descriptor lets its holder do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Access {
+    /// Look-ups and iteration.
+    pub read: bool,
+    /// Updates and deletions.
+    pub write: bool,
+}
+
+impl Access {
+    /// Everything.
+    pub const ALL: Access = Access { read: true, write: true };
+}
+
+impl Table {
+    pub(super) fn new(host: Box<dyn Descriptors>) -> Table {
+        Table { host, open: BTreeMap::new() }
+    }
+
+    pub(super) fn insert(&mut self, object: Object, access: Access) -> Result<i32, Errno> {
+        let fd = self.host.open()?;
+        self.open.insert(fd, Entry { object, access });
+        Ok(fd)
+    }
+
+    pub(super) fn remove(&mut self, fd: i32) -> Result<Object, Errno> {
+        let entry = self.open.remove(&fd).ok_or(Errno::EBADF)?;
+        self.host.close(fd);
+        Ok(entry.object)
+    }
+
+    /// What a descriptor stands for.
+    ///
+    /// # Errors
+    /// `EBADF` where it is none; `EINVAL` where it is the host's own.
+    pub(super) fn get(&self, fd: i32) -> Result<Object, Errno> {
+        match self.open.get(&fd) {
+            Some(entry) => Ok(entry.object),
+            None if self.host.is_foreign(fd) => Err(Errno::EINVAL),
+            None => Err(Errno::EBADF),
+        }
+    }
+
+    /// The map of a descriptor.
+    ///
+    /// # Errors
+    /// `EBADF` where it is none, `EINVAL` where it is of another kind.
+    pub(super) fn map(&self, fd: i32) -> Result<(MapId, Access), Errno> {
+        match (self.get(fd)?, self.open.get(&fd)) {
+            (Object::Map(id), Some(entry)) => Ok((id, entry.access)),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// The program of a descriptor.
+    ///
+    /// # Errors
+    /// As [`Table::map`].
+    pub(super) fn program(&self, fd: i32) -> Result<ProgramId, Errno> {
+        match self.get(fd)? {
+            Object::Program(id) => Ok(id),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// The open descriptors, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (i32, Object)> {
+        self.open.iter().map(|(fd, entry)| (*fd, entry.object))
+    }
+}

@@ -1,0 +1,2 @@
+//! The `glasshive` command line.
+fn main() {}

@@ -1,0 +1,157 @@
+//! The arena's bytes in pages that the operating system reserves and fills in when they are touched.
+
+use glasshive::arena::{Fault, Memory, Rmw};
+use glasshive::isa::Size;
+use std::io;
+use std::ptr;
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+
+/// One range of anonymous pages, as long as it lives.
+pub struct ReservedMemory {
+    base: *mut u8,
+    len: usize,
+}
+
+// SAFETY: the range is owned, and reached through `&self` and `&mut self` alone.
+unsafe impl Send for ReservedMemory {}
+
+impl ReservedMemory {
+    /// Reserves zeroed memory; pages cost nothing until they are touched.
+    ///
+    /// # Errors
+    /// What `mmap(2)` answers.
+    pub fn new(len: usize) -> io::Result<ReservedMemory> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping at an address of the system's choice touches no memory of ours.
+        let base = unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(ReservedMemory { base: base.cast(), len })
+    }
+
+    #[inline(always)]
+    fn at(&self, address: u64, len: u64) -> Result<*mut u8, Fault> {
+        match address.checked_add(len) {
+            // SAFETY: the range from `address` to `end` lies within the mapping.
+            Some(end) if end <= self.len as u64 => Ok(unsafe { self.base.add(address as usize) }),
+            _ => Err(Fault { address, len }),
+        }
+    }
+}
+
+impl Drop for ReservedMemory {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and nothing refers to it any more.
+        unsafe { libc::munmap(self.base.cast(), self.len) };
+    }
+}
+
+/// Applies a read-modify-write with an atomic of one width.
+macro_rules! rmw {
+    ($atomic:ty, $int:ty, $place:expr, $op:expr, $operand:expr) => {{
+        // SAFETY: the place lies within the mapping, is aligned, and is reached by atomics or by this thread.
+        let place = unsafe { <$atomic>::from_ptr($place.cast()) };
+        let step = |old: $int| Some($op.apply(old.into(), $operand as $int as u64) as $int);
+        let old = place.fetch_update(Ordering::SeqCst, Ordering::SeqCst, step);
+        old.unwrap_or_else(|old| old) as u64
+    }};
+}
+
+impl Memory for ReservedMemory {
+    fn capacity(&self) -> u64 {
+        self.len as u64
+    }
+
+    #[inline(always)]
+    fn load(&self, address: u64, size: Size) -> Result<u64, Fault> {
+        let place = self.at(address, size.bytes().into())?;
+        // SAFETY: the place lies within the mapping; reads of any alignment and any bytes are numbers.
+        Ok(unsafe {
+            match size {
+                Size::B => place.read_volatile().into(),
+                Size::H => place.cast::<u16>().read_unaligned().into(),
+                Size::W => place.cast::<u32>().read_unaligned().into(),
+                Size::Dw => place.cast::<u64>().read_unaligned(),
+            }
+        })
+    }
+
+    #[inline(always)]
+    fn store(&mut self, address: u64, size: Size, value: u64) -> Result<(), Fault> {
+        let place = self.at(address, size.bytes().into())?;
+        // SAFETY: the place lies within the mapping, which is ours alone.
+        unsafe {
+            match size {
+                Size::B => place.write_volatile(value as u8),
+                Size::H => place.cast::<u16>().write_unaligned(value as u16),
+                Size::W => place.cast::<u32>().write_unaligned(value as u32),
+                Size::Dw => place.cast::<u64>().write_unaligned(value),
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, address: u64, out: &mut [u8]) -> Result<(), Fault> {
+        let place = self.at(address, out.len() as u64)?;
+        // SAFETY: the range lies within the mapping, and `out` is no part of it.
+        unsafe { ptr::copy_nonoverlapping(place, out.as_mut_ptr(), out.len()) };
+        Ok(())
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Fault> {
+        let place = self.at(address, bytes.len() as u64)?;
+        // SAFETY: the range lies within the mapping, and `bytes` is no part of it.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()) };
+        Ok(())
+    }
+
+    fn copy(&mut self, to: u64, from: u64, len: u64) -> Result<(), Fault> {
+        let (from, to) = (self.at(from, len)?, self.at(to, len)?);
+        // SAFETY: both ranges lie within the mapping; they may overlap.
+        unsafe { ptr::copy(from, to, len as usize) };
+        Ok(())
+    }
+
+    fn fill(&mut self, address: u64, byte: u8, len: u64) -> Result<(), Fault> {
+        let place = self.at(address, len)?;
+        // SAFETY: the range lies within the mapping, which is ours alone.
+        unsafe { ptr::write_bytes(place, byte, len as usize) };
+        Ok(())
+    }
+
+    fn atomic(&mut self, address: u64, size: Size, op: Rmw, operand: u64) -> Result<u64, Fault> {
+        let place = self.at(address, size.bytes().into())?;
+        if address % u64::from(size.bytes()) != 0 {
+            let old = self.load(address, size)?;
+            self.store(address, size, op.apply(old, operand))?;
+            return Ok(old);
+        }
+        Ok(match size {
+            Size::B => rmw!(AtomicU8, u8, place, op, operand),
+            Size::H => rmw!(AtomicU16, u16, place, op, operand),
+            Size::W => rmw!(AtomicU32, u32, place, op, operand),
+            Size::Dw => rmw!(AtomicU64, u64, place, op, operand),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accesses_stay_inside() {
+        let mut memory = ReservedMemory::new(1 << 16).unwrap();
+        assert_eq!(memory.store((1 << 16) - 8, Size::Dw, 7), Ok(()));
+        assert_eq!(memory.load((1 << 16) - 8, Size::Dw), Ok(7));
+        assert!(memory.load((1 << 16) - 7, Size::Dw).is_err());
+        assert!(memory.load(u64::MAX, Size::B).is_err());
+        assert!(memory.copy(0, (1 << 16) - 4, 8).is_err());
+        assert_eq!(memory.atomic(8, Size::W, Rmw::Add, u64::MAX), Ok(0));
+        assert_eq!(memory.atomic(8, Size::W, Rmw::CompareExchange(0xffff_ffff), 5), Ok(0xffff_ffff));
+        assert_eq!(memory.atomic(9, Size::B, Rmw::Or, 3), Ok(0));
+        assert_eq!(memory.load(8, Size::Dw), Ok(0x305));
+    }
+}
