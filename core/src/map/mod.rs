@@ -153,4 +153,4 @@ pub trait Map<M: Memory> {
 }
 
 /// A map of any type.
-pub type AnyMap<M> = Box<dyn Map<M>>;
+pub type AnyMap<M> = Box<dyn Map<M> + Send>;

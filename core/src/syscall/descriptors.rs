@@ -62,7 +62,7 @@ pub enum Object {
 
 /// The open descriptors.
 pub struct Table {
-    host: Box<dyn Descriptors>,
+    host: Box<dyn Descriptors + Send>,
     open: BTreeMap<i32, Entry>,
 }
 
@@ -88,7 +88,7 @@ impl Access {
 }
 
 impl Table {
-    pub(super) fn new(host: Box<dyn Descriptors>) -> Table {
+    pub(super) fn new(host: Box<dyn Descriptors + Send>) -> Table {
         Table { host, open: BTreeMap::new() }
     }
 

@@ -78,7 +78,7 @@ impl<M: Memory + 'static> Kernel<M> {
 
     /// An empty system over the host's memory, with `cpus` possible CPUs; descriptors are numbered by the
     /// host.
-    pub fn new(memory: M, cpus: u32, seed: u64, descriptors: Box<dyn Descriptors>) -> Kernel<M> {
+    pub fn new(memory: M, cpus: u32, seed: u64, descriptors: Box<dyn Descriptors + Send>) -> Kernel<M> {
         Kernel {
             resources: Resources::new(memory, cpus, seed),
             table: Table::new(descriptors),
