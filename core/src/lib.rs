@@ -9,6 +9,8 @@
 //! 5. [`verifier`] explores a program and says yes or no, [`trace`] keeps what it did;
 //! 6. [`image`] is what was verified, [`interp`] runs it;
 //! 7. [`syscall`] is `bpf(2)` itself: the [`Kernel`](syscall::Kernel) that owns all of the above.
+//! 8. [`loader`] turns a text or an object into calls of the system, [`names`] joins the tables' names to the
+//!    assembler.
 //!
 //! Nothing here knows who hosts it: no threads, no clock, no globals, no `unsafe`.
 
@@ -25,6 +27,7 @@ pub mod helper;
 pub mod image;
 pub mod interp;
 pub mod isa;
+pub mod loader;
 pub mod map;
 pub mod names;
 pub mod object;

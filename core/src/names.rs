@@ -6,6 +6,7 @@ use crate::helper::Facts;
 use crate::isa::asm::Resolver;
 use crate::isa::disasm::Names;
 use crate::map::types::TYPES;
+use crate::program;
 
 /// The names of the tables of [`helper`](crate::helper) and [`map`](crate::map).
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,9 @@ pub struct Uapi;
 impl Resolver for Uapi {
     fn helper(&self, name: &str) -> Option<i32> {
         Facts::by_name(name).map(|facts| facts.number)
+    }
+    fn is_program_type(&self, name: &str) -> bool {
+        program_type(name).is_some()
     }
     fn map_type(&self, name: &str) -> Option<u32> {
         TYPES.iter().find(|row| row.name == name).map(|row| row.number)
@@ -31,4 +35,9 @@ impl Names for Uapi {
 /// A map type's name.
 pub fn map_type(number: u32) -> Option<&'static str> {
     TYPES.iter().find(|row| row.number == number).map(|row| row.name)
+}
+
+/// A program type's number.
+pub fn program_type(name: &str) -> Option<u32> {
+    program::types::TYPES.iter().find(|row| row.name == name).map(|row| row.number)
 }

@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use glasshive::isa::asm::{assemble, print};
 use glasshive::isa::{CallTarget, Imm64, Insn, decode_program};
-use glasshive::object::{Inner, Object, Problem, Slot};
+use glasshive::loader::{from_assembly, to_assembly};
+use glasshive::names::{self, Uapi};
+use glasshive::object::{Code, Inner, Object, Problem, ProgramKind, Slot};
 
 /// The shared objects, by path; empty where they are absent.
 fn objects() -> Vec<(String, Vec<u8>)> {
@@ -171,6 +174,38 @@ fn a_program_is_followed_by_what_it_calls() {
     let store = code("last").map_uses.iter().find(|u| u.map == data).unwrap();
     assert_eq!(code("last").insns[store.at.index()].src, 2);
     assert_eq!(code("last").insns[store.at.index() + 1].imm, 4);
+}
+
+#[test]
+fn a_program_as_text_is_the_same_program() {
+    let mut files = vec![("calls.o".to_owned(), CALLS.to_vec())];
+    files.extend(objects().into_iter().filter(|(_, bytes)| bytes.len() < 200_000));
+    for (file, bytes) in &files {
+        let Ok(object) = Object::parse(bytes) else { continue };
+        for program in &object.programs {
+            let Some(assembly) = to_assembly(&object, program) else { continue };
+            let text = print(&assembly, &Uapi, &names::map_type);
+            let read =
+                assemble(&text, &Uapi).unwrap_or_else(|e| panic!("{file} {}: {e:?}\n{text}", program.name));
+            assert_eq!(print(&read, &Uapi, &names::map_type), text);
+            let again = from_assembly(&read);
+            let (code, expected) = (again.programs[0].code.as_ref().unwrap(), program.code.as_ref().unwrap());
+            assert_eq!(code.insns, expected.insns, "{file} {}", program.name);
+            assert_eq!(code.map_uses.len(), expected.map_uses.len());
+            for (used, expected) in code.map_uses.iter().zip(&expected.map_uses) {
+                let (map, expected) = (&again.maps[used.map], &object.maps[expected.map]);
+                assert_eq!((&map.name, &map.spec), (&expected.name, &expected.spec));
+                assert_eq!(
+                    (&map.contents, map.frozen),
+                    (&expected.contents, expected.frozen && !map.contents.is_empty())
+                );
+            }
+            let starts = |code: &Code| code.functions.iter().map(|f| f.at).collect::<Vec<_>>();
+            assert_eq!(starts(code), starts(expected));
+            let kind = |k: Option<ProgramKind>| k.map(|k| (k.program_type, k.attach_type));
+            assert_eq!(kind(again.programs[0].kind), kind(program.kind));
+        }
+    }
 }
 
 /// A small generator of numbers: the same from run to run.

@@ -47,6 +47,8 @@ pub enum MapOrigin {
     Legacy,
     /// A section of global data: an array with one element.
     Data,
+    /// A `.map` line of a text.
+    Directive,
 }
 
 /// What the inner maps of a map of maps are like.

@@ -1,6 +1,7 @@
 //! Lines that begin with a dot: what the log's syntax can't say.
 
 use alloc::format;
+use alloc::vec::Vec;
 
 use super::lexer::Token;
 use super::scanner::Scanner;
@@ -14,7 +15,12 @@ impl Assembler<'_> {
         match directive.as_str() {
             ".type" => {
                 once(s, column, self.out.program_type.is_some())?;
-                self.out.program_type = Some(s.name("a program type, as in `.type xdp`")?);
+                let (expected, column) = ("a program type, as in `.type xdp`", s.column());
+                let name = s.name(expected)?;
+                if !self.resolver.is_program_type(&name) {
+                    return Err(s.error_at(column, expected, &format!("`{name}`, which is none")));
+                }
+                self.out.program_type = Some(name);
             }
             ".attach" => {
                 once(s, column, self.out.attach_type.is_some())?;
@@ -26,6 +32,7 @@ impl Assembler<'_> {
                     Some(s.name("a licence, as in `.license GPL` or `.license \"Dual MIT/GPL\"`")?);
             }
             ".map" => self.map(s)?,
+            ".contents" => self.contents(s)?,
             ".func" => {
                 let column = s.column();
                 let name = s.name("a function's name")?;
@@ -39,7 +46,7 @@ impl Assembler<'_> {
                 self.slot(RawInsn::from_bytes(bytes), s.line);
             }
             _ => {
-                let expected = ".type, .attach, .license, .map, .func or .bytes";
+                let expected = ".type, .attach, .license, .map, .contents, .func or .bytes";
                 return Err(s.error_at(column, expected, &format!("`{directive}`")));
             }
         }
@@ -80,11 +87,42 @@ impl Assembler<'_> {
             self.inner_maps.push((name.clone(), s.line, column));
             inner = Some(name);
         }
-        self.out.maps.push(MapDirective { name, map_type, key_size, value_size, max_entries, flags, inner });
+        let contents = Vec::new();
+        let map = MapDirective { name, map_type, key_size, value_size, max_entries, flags, inner, contents };
+        self.out.maps.push(map);
+        Ok(())
+    }
+
+    fn contents(&mut self, s: &mut Scanner) -> Result<(), AsmError> {
+        let column = s.column();
+        let name = s.name("a map's name")?;
+        let Some(map) = self.out.maps.iter_mut().find(|m| m.name == name) else {
+            return Err(s.error_at(column, "a map that a `.map` line above names", &format!("`{name}`")));
+        };
+        let (expected, column) = ("bytes in quotes, two hexadecimal digits each", s.column());
+        let text = match s.peek() {
+            Some(Token::Quoted(text)) => text,
+            _ => return Err(s.error(expected)),
+        };
+        let bytes = hex(text).ok_or_else(|| s.error_at(column, expected, "something else"))?;
+        if map.contents.len() + bytes.len() > map.value_size as usize {
+            let expected = format!("at most {} bytes in all", map.value_size);
+            let found = format!("{}", map.contents.len() + bytes.len());
+            return Err(s.error_at(column, &expected, &found));
+        }
+        s.skip(1);
+        map.contents.extend(bytes);
         Ok(())
     }
 }
 
 fn once(s: &Scanner, column: u32, again: bool) -> Result<(), AsmError> {
     if again { Err(s.error_at(column, "this directive once", "a second one")) } else { Ok(()) }
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let digit = |c: u8| char::from(c).to_digit(16);
+    let byte = |pair: &[u8; 2]| Some((digit(pair[0])? << 4 | digit(pair[1])?) as u8);
+    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
 }

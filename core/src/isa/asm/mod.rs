@@ -20,6 +20,7 @@
 //! | `r1 = kernel_variable 12 in 0` | a kernel variable by BTF id, and the descriptor of its BTF |
 //! | `.type xdp`, `.attach 5`, `.license GPL` | the program type, the expected attach type, the licence |
 //! | `.map NAME TYPE KEY VALUE ENTRIES [FLAGS] [inner NAME]` | a map: sizes in bytes |
+//! | `.contents NAME "0102ff"` | bytes of a map's first value, after those of earlier such lines |
 //! | `.func NAME` | a label where a function begins |
 //! | `.bytes 0x8f 0 0 0 0 0 0 0` | a slot that is no instruction |
 
@@ -51,6 +52,10 @@ pub trait Resolver {
     /// A kernel function's BTF id.
     fn kernel_function(&self, _name: &str) -> Option<i32> {
         None
+    }
+    /// Whether a program type has that name.
+    fn is_program_type(&self, _name: &str) -> bool {
+        true
     }
     /// A map type's number, by its uapi name in lower case without `BPF_MAP_TYPE_`.
     fn map_type(&self, _name: &str) -> Option<u32> {
@@ -100,6 +105,8 @@ pub struct MapDirective {
     pub flags: u32,
     /// For a map of maps: the name of the `.map` line that its inner maps are like.
     pub inner: Option<String>,
+    /// The first bytes of its first value; empty for zeros.
+    pub contents: Vec<u8>,
 }
 
 /// A 64-bit immediate load of a map, or of an address in its first value.

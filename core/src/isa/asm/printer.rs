@@ -54,6 +54,13 @@ fn write(
             write!(out, " inner {}", quoted(inner))?;
         }
         writeln!(out)?;
+        for bytes in map.contents.chunks(32) {
+            write!(out, ".contents {} \"", quoted(&map.name))?;
+            for byte in bytes {
+                write!(out, "{byte:02x}")?;
+            }
+            writeln!(out, "\"")?;
+        }
     }
     if !out.is_empty() {
         writeln!(out)?;

@@ -155,7 +155,15 @@ fn errors_say_where_and_what_was_expected() {
         ),
         (
             ".licence GPL",
-            "line 1, column 1: expected .type, .attach, .license, .map, .func or .bytes, found `.licence`",
+            "line 1, column 1: expected .type, .attach, .license, .map, .contents, .func or .bytes, found `.licence`",
+        ),
+        (
+            ".map a hash 4 2 1\n.contents a \"010203\"",
+            "line 2, column 13: expected at most 2 bytes in all, found 3",
+        ),
+        (
+            ".map a hash 4 2 1\n.contents a \"0g\"",
+            "line 2, column 13: expected bytes in quotes, two hexadecimal digits each, found something else",
         ),
         ("exit exit", "line 1, column 6: expected the line's end, found `exit`"),
         (
@@ -234,7 +242,9 @@ prop_compose! {
         for (name, map_type, [key_size, value_size, max_entries, flags], inner) in maps {
             let inner = out.maps.first().filter(|_| inner).map(|m| m.name.clone());
             if out.maps.iter().all(|m| m.name != name) {
-                out.maps.push(MapDirective { name, map_type, key_size, value_size, max_entries, flags, inner });
+                let contents = (0..value_size.min(flags % 70)).map(|at| at as u8).collect();
+                let map = MapDirective { name, map_type, key_size, value_size, max_entries, flags, inner, contents };
+                out.maps.push(map);
             }
         }
         let mut starts = Vec::new();

@@ -1,0 +1,9 @@
+//! What stands before the system calls: a text or an object file becomes maps to create and a program to
+//! load.
+//!
+//! [`Object`](crate::object::Object) is what is loaded, whatever it comes from: [`from_assembly`] makes one of
+//! a text, and [`to_assembly`] turns a program of an object into a text that can be edited.
+
+mod assembly;
+
+pub use assembly::{from_assembly, to_assembly};
