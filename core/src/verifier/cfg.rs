@@ -241,6 +241,8 @@ fn mark(code: &Code, at: usize, s: &Successors, marks: &mut [Marks]) {
             marks[at].prune = true;
             marks[after].jump = true;
         }
+        // Any other call may end a path's similarity to others.
+        (5, 0x80) if after < marks.len() => marks[after].prune = true,
         (5 | 6, 0x00 | 0x90) | (5, 0x80) => {}
         (5, 0xe0) => {
             marks[at].prune = true;

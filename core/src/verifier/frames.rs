@@ -25,6 +25,7 @@ impl<O: Observer> Verifier<O> {
         for reg in Reg::all().take(6) {
             self.write(reg, Register::UNINITIALISED);
         }
+        callee.instance = self.live_stack.enter(self.state.frame().instance, pc, function as u16);
         self.state.frames.push(callee);
         self.changed = Changed::ALL;
         if self.log.shows_instructions() {
@@ -43,6 +44,7 @@ impl<O: Observer> Verifier<O> {
             return Err(reject(Errno::EINVAL, "cannot return stack pointer to the caller").of(Reg::R0));
         }
         let back = Pc(self.state.frame().call_site.map_or(0, |pc| pc.0 + 1));
+        self.live_stack.update(&self.state, &mut self.log);
         if self.log.shows_instructions() {
             let _ = self.log.write_str("returning from callee:\n");
             self.log_frame(current, None);

@@ -4,7 +4,8 @@
 //!
 //! 1. [`cfg`]: functions, and where their jumps lead;
 //! 2. `resolve`: maps by descriptor, opcodes that don't exist;
-//! 3. [`cfg`] again: reachability, loops, live registers;
+//! 3. [`cfg`] again: reachability, loops, live registers (which stack slots are live, [`live_stack`] finds on
+//!    the way);
 //! 4. `walk`: every path, with states compared and pruned (`prune`, `compare`) and values found to matter
 //!    traced back (`precision`);
 //! 5. `finish`: the stack of the call chains, and the image that engines run.
@@ -21,6 +22,7 @@ mod compare;
 pub mod domain;
 mod finish;
 mod frames;
+pub mod live_stack;
 pub mod log;
 mod memory;
 pub mod observer;
@@ -46,6 +48,7 @@ use crate::map::{MapId, MapSpec};
 use crate::program::ProgramType;
 
 use cfg::{Code, Function, Marks};
+use live_stack::LiveStack;
 use log::Log;
 use observer::Observer;
 use precision::LinkedSet;
@@ -234,6 +237,9 @@ pub struct Verifier<O> {
     marks: Vec<Marks>,
     seen: Vec<Seen>,
     functions: Vec<Function>,
+    live_stack: LiveStack,
+    /// Slots of a frame that the instruction being walked overwrites.
+    overwritten: Option<(usize, u64)>,
     maps: Vec<MapInfo>,
     cpus: u32,
     state: State,
@@ -277,6 +283,8 @@ impl<O: Observer> Verifier<O> {
             marks: vec![Marks::default(); len],
             seen: vec![Seen::default(); len],
             functions: Vec::new(),
+            live_stack: LiveStack::default(),
+            overwritten: None,
             maps: Vec::new(),
             cpus: environment.cpus(),
             state: State::entry(),
@@ -317,6 +325,7 @@ impl<O: Observer> Verifier<O> {
         let postorder = cfg::check_graph(&code, &self.functions, true, &mut self.marks)?;
         cfg::components(&code, &self.functions, &mut self.marks);
         cfg::live_registers(&code, &postorder, &mut self.marks);
+        self.live_stack = LiveStack::new(&code, &self.functions, &postorder, &self.marks);
         if let Some(start) = self.input.global_functions.iter().find(|start| **start != 0) {
             return Err(not_built(format_args!("the global function at instruction {start}")));
         }

@@ -4,7 +4,7 @@ use core::fmt::Write;
 
 use super::compare::{self, Exactness};
 use super::observer::Observer;
-use super::state::{Byte, State, StateId};
+use super::state::{Byte, MAX_SLOTS, Slot, State, StateId};
 use super::{Rejection, Verifier, policy, print, reject};
 use crate::errno::Errno;
 use crate::isa::Pc;
@@ -153,6 +153,12 @@ impl<O: Observer> Verifier<O> {
             for (number, register) in kept.state.frames[frame].registers.iter_mut().enumerate().take(10) {
                 if live >> number & 1 == 0 {
                     *register = super::Register::UNINITIALISED;
+                }
+            }
+            let live = self.live_stack.live(&kept.state.frames, frame, |f| self.frame_pc(&kept.state, f));
+            for (number, slot) in kept.state.frames[frame].stack.iter_mut().enumerate() {
+                if number >= MAX_SLOTS || live >> number & 1 == 0 {
+                    *slot = Slot::EMPTY;
                 }
             }
         }

@@ -4,7 +4,7 @@ use super::domain::text;
 use super::memory::{Mode, resized};
 use super::observer::Observer;
 use super::register::{Kind, Register};
-use super::state::{Byte, MAX_STACK, Slot};
+use super::state::{Byte, MAX_SLOTS, MAX_STACK, Slot};
 use super::{Rejection, Verifier, alu, policy, reject};
 use crate::errno::Errno;
 use crate::isa::{Operand, Reg, Size};
@@ -88,6 +88,7 @@ impl<O: Observer> Verifier<O> {
         self.check_stack_bounds(pointer, base, off, bytes, Mode::Read)?;
         let Some(value) = pointer.var.as_constant() else {
             let (min, max) = (pointer.var.smin + off, pointer.var.smax + off);
+            self.slots_read(frame_of(pointer), min, max + bytes);
             self.check_initialised(pointer, base, off, bytes, Mode::Read, false)?;
             if let Some(dst) = dst {
                 let zero = self.all_zero(frame_of(pointer), min, max + bytes);
@@ -98,6 +99,7 @@ impl<O: Observer> Verifier<O> {
         };
         let off = off + value as i64;
         let frame = frame_of(pointer);
+        self.slots_read(frame, off, off + bytes);
         let (number, first) = place(off);
         let slot = self.state.frames[frame].slot(number);
         let mut from_slot = false;
@@ -159,6 +161,17 @@ impl<O: Observer> Verifier<O> {
         Ok(())
     }
 
+    /// Bytes of a frame's stack are read.
+    fn slots_read(&mut self, frame: usize, from: i64, to: i64) {
+        let (low, high) = (place(to - 1).0, place(from).0);
+        if from >= to || high >= MAX_SLOTS {
+            return;
+        }
+        let slots = (u64::MAX >> (63 - (high - low))) << low;
+        let instance = self.state.frame().instance;
+        self.live_stack.read(instance, self.pc, frame, slots);
+    }
+
     fn tie_slot(&mut self, frame: usize, slot: usize) {
         let id = self.next_id + 1;
         if alu::tie(&mut self.state.frames[frame].stack[slot].spilled, id) {
@@ -196,6 +209,9 @@ impl<O: Observer> Verifier<O> {
         let off = off + variable as i64;
         let (number, first) = place(off);
         self.mark_slot(frame, number);
+        if bytes == 8 && off % 8 == 0 {
+            self.overwritten = Some((frame, 1 << number));
+        }
         let spillable = value.filter(|v| v.is_scalar() && off % 8 == 0);
         if let Some(scalar) = spillable {
             let mut scalar = scalar;
@@ -324,6 +340,7 @@ impl<O: Observer> Verifier<O> {
         if uninit && known.is_some() {
             return Ok(Some(min));
         }
+        self.slots_read(frame, min, max + size);
         for at in min..max + size {
             let (number, byte) = place(at);
             let slot = &mut self.state.frames[frame].stack[number];

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::domain::Scalar;
+use super::live_stack::InstanceId;
 use super::register::{Kind, Register};
 use crate::isa::{Pc, Reg};
 
@@ -96,6 +97,8 @@ pub struct Frame {
     pub call_site: Option<Pc>,
     /// Index of its function.
     pub function: u16,
+    /// The function as this chain of calls reaches it.
+    pub instance: InstanceId,
 }
 
 impl Frame {
@@ -103,7 +106,7 @@ impl Frame {
     pub fn new(number: u8, function: u16, call_site: Option<Pc>) -> Frame {
         let mut registers = [Register::UNINITIALISED; Reg::COUNT];
         registers[Reg::FP.index()] = Register::pointer(Kind::Stack { frame: number });
-        Frame { registers, stack: Vec::new(), call_site, function }
+        Frame { registers, stack: Vec::new(), call_site, function, instance: InstanceId::default() }
     }
 
     /// Makes the stack reach down to a slot.

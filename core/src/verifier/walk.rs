@@ -55,7 +55,12 @@ impl<O: Observer> Verifier<O> {
         self.log_instruction();
         self.observer.step(pc, &self.state);
         self.previous = Some(pc);
-        match self.walk_insn(pc)? {
+        let next = self.walk_insn(pc)?;
+        if let Ok(Insn::Store { .. } | Insn::Atomic { .. }) = self.insns[pc.index()] {
+            let instance = self.state.frame().instance;
+            self.live_stack.wrote(instance, pc, self.overwritten.take());
+        }
+        match next {
             Next::At(next) => {
                 self.pc = next;
                 Ok(true)
@@ -74,6 +79,7 @@ impl<O: Observer> Verifier<O> {
     /// Ends the path; takes up the last side that waits.
     fn path_ends(&mut self) -> Result<bool, Rejection> {
         self.changed = Changed::ALL;
+        self.live_stack.update(&self.state, &mut self.log);
         self.finish_path();
         let Some(pending) = self.pending.pop() else { return Ok(false) };
         if !self.log.shows_all() {
