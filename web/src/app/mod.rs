@@ -1,0 +1,338 @@
+//! The page: it owns the [`Session`] and small summaries of what the worker found, and draws.
+
+mod bar;
+mod explorer;
+mod link;
+mod listing;
+mod log;
+mod maps;
+mod painter;
+mod palette;
+mod program;
+mod run;
+mod state;
+mod update;
+mod why;
+mod windowed;
+
+use crate::gallery;
+use crate::pcap::Packet;
+use crate::protocol::{Document, Event, LogLine, Outcome, Problem, Program, Row, RunView, Tree};
+use crate::session::{Session, Tab, Theme};
+use glasshive::trace::view::StateView;
+use link::Link;
+use std::rc::Rc;
+use yew::prelude::*;
+
+/// Puts the page into the document.
+pub fn start() {
+    yew::Renderer::<App>::new().render();
+}
+
+/// What the verifier is doing.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Phase {
+    /// The document is being fetched or read.
+    Opening,
+    /// So many instructions were walked.
+    Verifying(u32),
+    /// The outcome is there.
+    Done,
+    /// The document can't be read.
+    Refused,
+    /// The worker trapped.
+    Broken(String),
+}
+
+/// A map as far as it is shown.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub struct Shown {
+    /// Entries that there are.
+    pub total: usize,
+    /// Number of the first row.
+    pub first: usize,
+    /// The rows.
+    pub rows: Vec<Row>,
+}
+
+/// The pane that a narrow screen shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum Pane {
+    Program,
+    Explore,
+    State,
+    Run,
+}
+
+/// The page.
+pub struct App {
+    session: Session,
+    link: Option<Link>,
+    /// Of the document that the worker was asked to open last.
+    generation: u32,
+    document: Option<Document>,
+    phase: Phase,
+    problems: Vec<Problem>,
+    program: Rc<Program>,
+    /// What the listing shows, row by row.
+    rows: Rc<Vec<listing::Row>>,
+    /// Whether the text editor is open in place of the listing.
+    editing: bool,
+    /// The text as it is being typed.
+    draft: String,
+    /// Counts the keys typed, so that only the last one's pause verifies.
+    typed: u32,
+    outcome: Option<Rc<Outcome>>,
+    /// The outcome's tree, behind a pointer of its own.
+    tree: Rc<Tree>,
+    labels: Rc<Vec<String>>,
+    step: u32,
+    node: Option<usize>,
+    state: Option<Rc<StateView>>,
+    /// The log's line of the step.
+    line: Option<usize>,
+    log: (usize, Rc<Vec<LogLine>>),
+    map: usize,
+    zeros: bool,
+    shown: Shown,
+    /// The window of the map that was asked for last.
+    window: (usize, usize),
+    run: Option<Rc<RunView>>,
+    capture: Vec<Packet>,
+    /// What went wrong with the last thing that the user did.
+    trouble: Option<String>,
+    gallery: bool,
+    pane: Pane,
+    themed: u32,
+    /// Counts outcomes, so that lists come back to the selection.
+    sync: u32,
+    /// The worker was asked for text to go on with.
+    forking: bool,
+}
+
+/// What happens.
+pub enum Msg {
+    /// The worker said something.
+    Heard(Event),
+    /// The worker trapped, or does not fit.
+    Broke(String),
+    /// A program of the gallery.
+    Example(&'static str),
+    /// A gallery object's bytes, or why they are not there.
+    Fetched(String, Result<Vec<u8>, String>),
+    /// The user's files.
+    Files(Vec<web_sys::File>),
+    /// One was read.
+    Read(String, Vec<u8>),
+    /// A program of the document.
+    Choose(u32),
+    /// Open or close the editor.
+    Edit(bool),
+    /// Text was typed.
+    Draft(String),
+    /// The user paused; which key was the last.
+    Settled(u32),
+    /// Back to what the text was made from.
+    Undo,
+    /// Insert the suggested lines.
+    Suggest,
+    /// Stop verifying.
+    Stop,
+    /// Select a step.
+    Step(u32),
+    /// Select a node of the exploration.
+    Node(usize),
+    /// Select the next step at a slot.
+    Slot(u32),
+    /// Show a pane below.
+    Tab(Tab),
+    /// Show a pane of the narrow page.
+    Pane(Pane),
+    /// The packet's text.
+    Packet(String),
+    /// A packet of the capture.
+    Captured(usize),
+    /// Run the program.
+    Run,
+    /// A point of the run.
+    Seek(u32),
+    /// Lines of the log came into view.
+    LogWindow(usize, usize),
+    /// Rows of the map came into view.
+    MapWindow(usize, usize),
+    /// Show a map.
+    Map(usize),
+    /// Show values that are zero too.
+    Zeros(bool),
+    /// Write an entry: map, key, value as typed.
+    Put(String, String),
+    /// Delete an entry.
+    Remove(Vec<u8>),
+    /// Open or close the gallery.
+    Gallery(bool),
+    /// The next theme.
+    Theme,
+    /// The message of trouble was read.
+    Dismiss,
+}
+
+impl Component for App {
+    type Message = Msg;
+    type Properties = ();
+
+    fn create(ctx: &Context<Self>) -> Self {
+        let session = update::stored().unwrap_or_else(|| Session::of_gallery(gallery::FIRST));
+        let mut app = App {
+            session,
+            link: None,
+            generation: 0,
+            document: None,
+            phase: Phase::Opening,
+            problems: Vec::new(),
+            program: Rc::default(),
+            rows: Rc::default(),
+            editing: false,
+            draft: String::new(),
+            typed: 0,
+            outcome: None,
+            tree: Rc::default(),
+            labels: Rc::default(),
+            step: 0,
+            node: None,
+            state: None,
+            line: None,
+            log: (0, Rc::default()),
+            map: 0,
+            zeros: false,
+            shown: Shown::default(),
+            window: (0, 40),
+            run: None,
+            capture: Vec::new(),
+            trouble: None,
+            gallery: false,
+            pane: Pane::Explore,
+            themed: 0,
+            sync: 0,
+            forking: false,
+        };
+        app.apply_theme();
+        app.restart(ctx);
+        app.open_session(ctx);
+        app
+    }
+
+    fn update(&mut self, ctx: &Context<Self>, msg: Msg) -> bool {
+        self.handle(ctx, msg)
+    }
+
+    fn view(&self, ctx: &Context<Self>) -> Html {
+        let link = ctx.link();
+        let dim = matches!(self.phase, Phase::Opening | Phase::Verifying(_)) && self.outcome.is_some();
+        let pane = match self.pane {
+            Pane::Program => "show-program",
+            Pane::Explore => "show-explore",
+            Pane::State => "show-state",
+            Pane::Run => "show-run",
+        };
+        let ondragover = Callback::from(|event: DragEvent| event.prevent_default());
+        let ondrop = link.callback(|event: DragEvent| {
+            event.prevent_default();
+            Msg::Files(update::files(event.data_transfer().and_then(|t| t.files())))
+        });
+        html! {
+            <div class={classes!("page", pane, dim.then_some("dim"))} {ondragover} {ondrop}>
+                { bar::view(self, link) }
+                <main>
+                    <section class="program" aria-label="Program">{ program::view(self, link) }</section>
+                    <section class="explore" aria-label="Explore">{ self.explore(ctx) }</section>
+                    <section class="state" aria-label="State">{ state::view(self, link) }</section>
+                    <section class="below" aria-label="Details">{ self.below(ctx) }</section>
+                </main>
+                { bar::narrow(self, link) }
+                { bar::gallery(self, link) }
+                { self.trouble(ctx) }
+            </div>
+        }
+    }
+}
+
+impl App {
+    fn explore(&self, ctx: &Context<Self>) -> Html {
+        if self.outcome.is_none() {
+            let text = match &self.phase {
+                Phase::Broken(why) => {
+                    format!("The engine stopped: {why}. Open the program again, or reload.")
+                }
+                Phase::Refused => "There is nothing to explore until the program can be read.".into(),
+                _ => "Verifying …".into(),
+            };
+            return html! { <p class="empty">{ text }</p> };
+        }
+        let run = self.run.as_ref().map(|run| Rc::new(run.path.clone())).unwrap_or_default();
+        html! {
+            <explorer::Explorer tree={self.tree.clone()} labels={self.labels.clone()} selected={self.node}
+                {run} theme={self.themed} onselect={ctx.link().callback(Msg::Node)} />
+        }
+    }
+
+    fn below(&self, ctx: &Context<Self>) -> Html {
+        let link = ctx.link();
+        let tabs = [(Tab::Why, "Why"), (Tab::Log, "Log"), (Tab::Run, "Run"), (Tab::Maps, "Maps")];
+        let shown = self.session.tab;
+        let button = |(tab, name): (Tab, &'static str)| {
+            let id = format!("tab-{name}");
+            html! {
+                <button {id} role="tab" aria-selected={(tab == shown).to_string()} aria-controls="below"
+                    tabindex={if tab == shown { "0" } else { "-1" }}
+                    onclick={link.callback(move |_: MouseEvent| Msg::Tab(tab))}>{ name }</button>
+            }
+        };
+        let onkeydown = link.batch_callback(move |event: KeyboardEvent| {
+            let at = tabs.iter().position(|t| t.0 == shown)?;
+            let to = match event.key().as_str() {
+                "ArrowRight" => (at + 1) % tabs.len(),
+                "ArrowLeft" => (at + tabs.len() - 1) % tabs.len(),
+                _ => return None,
+            };
+            event.prevent_default();
+            update::focus(&format!("tab-{}", tabs[to].1));
+            Some(Msg::Tab(tabs[to].0))
+        });
+        let content = match shown {
+            Tab::Why => why::view(self, link),
+            Tab::Log => log::view(self, link),
+            Tab::Run => run::view(self, link),
+            Tab::Maps => maps::view(self, link),
+        };
+        html! {
+            <>
+                <div class="tabs" role="tablist" aria-label="Details" {onkeydown}>{ for tabs.map(button) }</div>
+                <div id="below" class="tabpanel" role="tabpanel">{ content }</div>
+            </>
+        }
+    }
+
+    fn trouble(&self, ctx: &Context<Self>) -> Html {
+        let Some(trouble) = &self.trouble else { return html! {} };
+        html! {
+            <div class="trouble" role="alert">
+                <span class="bad" aria-hidden="true">{"✕ "}</span>{ trouble.clone() }
+                <button aria-label="Dismiss" onclick={ctx.link().callback(|_: MouseEvent| Msg::Dismiss)}>{"×"}</button>
+            </div>
+        }
+    }
+
+    /// Puts the theme on the document.
+    fn apply_theme(&mut self) {
+        let root = web_sys::window().and_then(|w| w.document()).and_then(|d| d.document_element());
+        if let Some(root) = root {
+            let _ = match self.session.theme {
+                Theme::System => root.remove_attribute("data-theme"),
+                Theme::Light => root.set_attribute("data-theme", "light"),
+                Theme::Dark => root.set_attribute("data-theme", "dark"),
+            };
+        }
+        self.themed += 1;
+    }
+}

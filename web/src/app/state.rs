@@ -1,0 +1,160 @@
+//! What the verifier knows before the selected step: registers and stack.
+
+use super::{App, Msg};
+use glasshive::trace::view::{FrameView, RegisterView, SlotView, Value, ValueKind};
+use yew::html::Scope;
+use yew::prelude::*;
+
+/// The pane.
+pub fn view(app: &App, link: &Scope<App>) -> Html {
+    html! {
+        <>
+            { stepper(app, link) }
+            <div class="scroll">{ content(app) }</div>
+        </>
+    }
+}
+
+/// The step, and the ways to its neighbours.
+fn stepper(app: &App, link: &Scope<App>) -> Html {
+    let steps = app.outcome.as_ref().map_or(0, |o| o.steps);
+    let (step, last) = (app.step, steps.saturating_sub(1));
+    let go = |to: u32| link.callback(move |_: MouseEvent| Msg::Step(to));
+    let onkeydown = link.batch_callback(move |event: KeyboardEvent| {
+        let to = match event.key().as_str() {
+            "ArrowRight" | "ArrowDown" => (step + 1).min(last),
+            "ArrowLeft" | "ArrowUp" => step.saturating_sub(1),
+            _ => return None,
+        };
+        event.prevent_default();
+        Some(Msg::Step(to))
+    });
+    html! {
+        <div class="tools stepper" role="group" aria-label="Step" {onkeydown}>
+            <button aria-label="Previous step" disabled={step == 0} onclick={go(step.saturating_sub(1))}>{"‹"}</button>
+            <span class="count">
+                { if steps == 0 { "No step".to_owned() } else { format!("Step {} of {}", step + 1, steps) } }
+            </span>
+            <button aria-label="Next step" disabled={steps == 0 || step >= last} onclick={go(step + 1)}>{"›"}</button>
+            if let Some(state) = &app.state {
+                <span class="note mono">{ instruction(app, state.pc) }</span>
+            }
+        </div>
+    }
+}
+
+/// The instruction at a slot.
+pub fn instruction(app: &App, pc: u32) -> String {
+    let listing = &app.program.listing;
+    let text = listing.binary_search_by_key(&pc, |i| i.pc).map_or("", |at| listing[at].text.as_str());
+    format!("{pc}: {text}")
+}
+
+fn content(app: &App) -> Html {
+    let Some(state) = &app.state else {
+        return html! { <p class="empty">{"No step is selected."}</p> };
+    };
+    let Some(frame) = state.frames.last() else { return html! {} };
+    html! {
+        <>
+            if state.frames.len() > 1 {
+                <p class="note">{ format!("In frame {}, called from {}", frame.number,
+                    frame.call_site.map_or("nowhere".into(), |pc| format!("instruction {pc}"))) }</p>
+            }
+            { registers(frame) }
+            { stack(frame) }
+            { for state.frames.iter().rev().skip(1).map(caller) }
+            if !state.references.is_empty() {
+                <h3>{"References held"}</h3>
+                <ul class="plain">{ for state.references.iter().map(|r| html! { <li class="mono">{ r.clone() }</li> }) }</ul>
+            }
+        </>
+    }
+}
+
+fn registers(frame: &FrameView) -> Html {
+    html! {
+        <table role="grid" aria-label="Registers" class="values">
+            <thead class="unseen"><tr><th scope="col">{"Register"}</th><th scope="col">{"Value"}</th></tr></thead>
+            <tbody>{ for frame.registers.iter().map(register) }</tbody>
+        </table>
+    }
+}
+
+fn register(register: &RegisterView) -> Html {
+    let name = format!("r{}", register.number);
+    row(&name, register.changed, &register.value, None)
+}
+
+fn stack(frame: &FrameView) -> Html {
+    html! {
+        <>
+            <h3>{"Stack"}</h3>
+            <table role="grid" aria-label="Stack" class="values">
+                <thead class="unseen"><tr><th scope="col">{"Slot"}</th><th scope="col">{"Value"}</th></tr></thead>
+                <tbody>
+                    { for frame.slots.iter().map(slot) }
+                    if frame.slots.is_empty() {
+                        <tr class="none"><th scope="row">{"–"}</th><td>{"nothing written"}</td></tr>
+                    }
+                </tbody>
+            </table>
+        </>
+    }
+}
+
+fn slot(slot: &SlotView) -> Html {
+    row(&format!("fp{}", slot.offset), slot.changed, &slot.value, Some(&slot.bytes))
+}
+
+fn row(name: &str, changed: bool, value: &Value, bytes: Option<&str>) -> Html {
+    let (class, glyph) = family(value.kind);
+    let classes = classes!("kind", class, value.maybe_null.then_some("maybe-null"));
+    let kernel = match bytes {
+        Some(bytes) if value.text.is_empty() => bytes.to_owned(),
+        Some(bytes) if bytes.chars().any(|c| c != 'r') => format!("{}  {bytes}", value.text),
+        _ => value.text.clone(),
+    };
+    html! {
+        <tr class={classes!(changed.then_some("changed"), (value.kind == ValueKind::Uninitialised).then_some("none"))}>
+            <th scope="row" class="mono">{ name.to_owned() }
+                if changed { <span class="delta" title="changed by the step before">{"•"}<span class="unseen">{" changed"}</span></span> }
+            </th>
+            <td>
+                <span class={classes} aria-hidden="true">{ glyph }</span>
+                <span class="words">{ value.words.clone() }</span>
+                if value.precise { <span class="tag" title="The verifier relies on the exact value">{"precise"}</span> }
+                if value.kind != ValueKind::Uninitialised && !kernel.is_empty() {
+                    <div class="kernel mono">{ kernel }</div>
+                }
+            </td>
+        </tr>
+    }
+}
+
+/// Class and glyph of a family of values.
+fn family(kind: ValueKind) -> (&'static str, &'static str) {
+    match kind {
+        ValueKind::Uninitialised => ("uninitialised", "○"),
+        ValueKind::Scalar => ("scalar", "#"),
+        ValueKind::Context => ("context", "C"),
+        ValueKind::Stack => ("stack-pointer", "S"),
+        ValueKind::Packet => ("packet", "P"),
+        ValueKind::Map => ("map", "M"),
+        ValueKind::Object => ("object", "O"),
+    }
+}
+
+fn caller(frame: &FrameView) -> Html {
+    html! {
+        <details>
+            <summary>{ format!("Frame {}", frame.number) }</summary>
+            <table class="values" aria-label={format!("Registers of frame {}", frame.number)}>
+                <tbody>
+                    { for frame.registers.iter().filter(|r| r.value.kind != ValueKind::Uninitialised).map(register) }
+                    { for frame.slots.iter().map(slot) }
+                </tbody>
+            </table>
+        </details>
+    }
+}

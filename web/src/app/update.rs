@@ -1,0 +1,552 @@
+//! What the page does when something happens.
+
+use super::link::Link;
+use super::{App, Msg, Phase, Shown, listing};
+use crate::protocol::{Action, Document, Event, NodeKind, Request, RunEnd, Verdict};
+use crate::session::{Origin, Session, Tab, Theme};
+use crate::{gallery, hex, packets, pcap};
+use js_sys::Uint8Array;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{File, FileList, HtmlElement, Response};
+use yew::prelude::*;
+
+/// The key of the session in the browser's storage.
+const STORED: &str = "glasshive session";
+/// Milliseconds without a key after which typed text is verified.
+const PAUSE: i32 = 120;
+
+/// The session that was left.
+pub fn stored() -> Option<Session> {
+    let storage = web_sys::window()?.local_storage().ok()??;
+    Session::load(&storage.get_item(STORED).ok()??)
+}
+
+/// Files of a list.
+pub fn files(list: Option<FileList>) -> Vec<File> {
+    list.map(|list| (0..list.length()).filter_map(|at| list.get(at)).collect()).unwrap_or_default()
+}
+
+/// Gives an element the keyboard.
+pub fn focus(id: &str) {
+    let element = web_sys::window().and_then(|w| w.document()).and_then(|d| d.get_element_by_id(id));
+    if let Some(element) = element.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
+        let _ = element.focus();
+    }
+}
+
+impl App {
+    /// Starts a worker in place of the one there is.
+    pub(super) fn restart(&mut self, ctx: &Context<App>) {
+        let heard = ctx.link().callback(Msg::Heard);
+        let failed = ctx.link().callback(Msg::Broke);
+        match Link::start(heard, failed) {
+            Ok(link) => self.link = Some(link),
+            Err(error) => self.phase = Phase::Broken(error),
+        }
+    }
+
+    fn ask(&self, request: Request) {
+        if let Some(link) = &self.link {
+            link.ask(request);
+        }
+    }
+
+    fn save(&self) {
+        let storage = web_sys::window().and_then(|w| w.local_storage().ok()).flatten();
+        if let Some(storage) = storage {
+            // Where there is no room, the page works on without.
+            let _ = storage.set_item(STORED, &self.session.save());
+        }
+    }
+
+    /// Opens what the session says.
+    pub(super) fn open_session(&mut self, ctx: &Context<App>) {
+        match &self.session.origin {
+            Origin::Gallery { id } => {
+                self.phase = Phase::Opening;
+                let id = id.clone();
+                let link = ctx.link().clone();
+                spawn_local(async move {
+                    let bytes = fetch(&format!("./examples/{id}.o")).await;
+                    link.send_message(Msg::Fetched(id, bytes));
+                });
+            }
+            Origin::Own { document, .. } => {
+                let document = document.clone();
+                self.open(ctx, document);
+            }
+        }
+    }
+
+    fn open(&mut self, ctx: &Context<App>, document: Document) {
+        if matches!(self.phase, Phase::Broken(_)) {
+            self.restart(ctx);
+        }
+        if let Document::Assembly { text } = &document
+            && !self.editing
+        {
+            self.draft.clone_from(text);
+        }
+        self.generation += 1;
+        self.phase = Phase::Verifying(0);
+        self.problems.clear();
+        self.document = Some(document.clone());
+        self.ask(Request::Open {
+            generation: self.generation,
+            document,
+            program: self.session.program,
+            actions: self.session.actions.clone(),
+        });
+        self.save();
+    }
+
+    /// Begins anew with another document: nothing of the one before stays.
+    fn replace(&mut self, ctx: &Context<App>, origin: Origin) {
+        self.session = Session { origin, theme: self.session.theme, ..Session::of_gallery(gallery::FIRST) };
+        self.editing = false;
+        self.gallery = false;
+        self.trouble = None;
+        self.outcome = None;
+        self.state = None;
+        self.run = None;
+        self.map = 0;
+        self.open_session(ctx);
+        self.save();
+    }
+
+    /// Goes on with a changed document: what the user wrote into maps stays, runs do not.
+    fn fork(&mut self, ctx: &Context<App>, text: String) {
+        let from = match &self.session.origin {
+            Origin::Own { document: Document::Assembly { .. }, from, .. } => from.clone(),
+            origin => Some(Box::new(origin.clone())),
+        };
+        let title = self.title();
+        let document = Document::Assembly { text };
+        self.session.origin = Origin::Own { title, document: document.clone(), from };
+        self.session.program = 0;
+        self.session.step = None;
+        self.session.actions.retain(|action| !matches!(action, Action::Run { .. }));
+        self.run = None;
+        self.open(ctx, document);
+    }
+
+    /// What the program is called.
+    pub(super) fn title(&self) -> String {
+        match &self.session.origin {
+            Origin::Gallery { id } => gallery::example(id).map_or(id.as_str(), |e| e.title).into(),
+            Origin::Own { title, .. } => title.clone(),
+        }
+    }
+
+    /// What happened is done; whether the page is to be drawn again.
+    pub(super) fn handle(&mut self, ctx: &Context<App>, msg: Msg) -> bool {
+        match msg {
+            Msg::Heard(event) => return self.heard(ctx, event),
+            Msg::Broke(why) => {
+                self.link = None;
+                self.phase = Phase::Broken(why);
+                self.outcome = None;
+                self.state = None;
+            }
+            Msg::Example(id) => self.replace(ctx, Origin::Gallery { id: id.into() }),
+            Msg::Fetched(id, bytes) => {
+                if self.session.origin != (Origin::Gallery { id: id.clone() }) {
+                    return false;
+                }
+                match bytes {
+                    Ok(bytes) => {
+                        if self.session.packet.is_empty() {
+                            self.session.packet = sample_packet(&id);
+                        }
+                        self.open(ctx, Document::Object { name: format!("{id}.o"), bytes });
+                    }
+                    Err(error) => {
+                        self.phase = Phase::Refused;
+                        self.trouble = Some(error);
+                    }
+                }
+            }
+            Msg::Files(files) => {
+                for file in files {
+                    let link = ctx.link().clone();
+                    spawn_local(async move {
+                        if let Ok(buffer) = JsFuture::from(file.array_buffer()).await {
+                            link.send_message(Msg::Read(file.name(), Uint8Array::new(&buffer).to_vec()));
+                        }
+                    });
+                }
+                return false;
+            }
+            Msg::Read(name, bytes) => self.read(ctx, name, bytes),
+            Msg::Choose(program) => {
+                self.session.program = program;
+                self.session.step = None;
+                self.session.actions.clear();
+                self.run = None;
+                self.outcome = None;
+                self.state = None;
+                if let Some(document) = self.document.clone() {
+                    self.open(ctx, document);
+                }
+            }
+            Msg::Edit(editing) => {
+                self.editing = editing;
+                if editing && matches!(self.document, Some(Document::Object { .. })) {
+                    self.ask(Request::Fork { insert: Vec::new(), at: 0 });
+                }
+            }
+            Msg::Draft(text) => {
+                self.draft = text;
+                self.typed += 1;
+                let (typed, link) = (self.typed, ctx.link().clone());
+                later(PAUSE, move || link.send_message(Msg::Settled(typed)));
+            }
+            Msg::Settled(typed) => {
+                let unchanged =
+                    matches!(&self.document, Some(Document::Assembly { text }) if *text == self.draft);
+                if typed != self.typed || unchanged {
+                    return false;
+                }
+                self.fork(ctx, self.draft.clone());
+            }
+            Msg::Undo => {
+                if let Origin::Own { from: Some(from), .. } = &self.session.origin {
+                    self.session.origin = (**from).clone();
+                    self.session.step = None;
+                    self.session.actions.retain(|action| !matches!(action, Action::Run { .. }));
+                    self.editing = false;
+                    self.run = None;
+                    self.open_session(ctx);
+                }
+            }
+            Msg::Suggest => {
+                let suggestion = self
+                    .outcome
+                    .as_ref()
+                    .and_then(|o| o.diagnostic.as_ref())
+                    .and_then(|d| d.suggestion.clone());
+                if let Some(suggestion) = suggestion.filter(|s| !s.insert.is_empty()) {
+                    self.editing = false;
+                    self.forking = true;
+                    self.ask(Request::Fork { insert: suggestion.insert, at: suggestion.at });
+                }
+            }
+            Msg::Stop => self.ask(Request::Stop),
+            Msg::Step(step) => self.select(step),
+            Msg::Node(node) => {
+                let Some(outcome) = &self.outcome else { return false };
+                let tree = &self.tree;
+                if node >= tree.len() {
+                    return false;
+                }
+                // The error is what one wants to see of the node that failed; else its beginning.
+                let last = tree.first[node] + tree.len[node].saturating_sub(1);
+                let step = match (&outcome.diagnostic, tree.kind[node]) {
+                    (Some(_), NodeKind::Error) => last,
+                    _ => tree.first[node].min(outcome.steps.saturating_sub(1)),
+                };
+                self.select(step);
+                self.node = Some(node);
+            }
+            Msg::Slot(pc) => {
+                self.ask(Request::Find { pc, after: self.step });
+                return false;
+            }
+            Msg::Tab(tab) => {
+                self.session.tab = tab;
+                self.save();
+            }
+            Msg::Pane(pane) => {
+                self.pane = pane;
+                if pane == super::Pane::Run && matches!(self.session.tab, Tab::Why | Tab::Log) {
+                    self.session.tab = Tab::Run;
+                }
+            }
+            Msg::Packet(text) => {
+                self.session.packet = text;
+                self.save();
+            }
+            Msg::Captured(at) => {
+                if let Some(packet) = self.capture.get(at) {
+                    self.session.packet = hex::rows(&packet.data);
+                    self.save();
+                }
+            }
+            Msg::Run => self.start_run(),
+            Msg::Seek(at) => {
+                self.ask(Request::Seek { at });
+                return false;
+            }
+            Msg::LogWindow(first, count) => {
+                let have = self.log.0..self.log.0 + self.log.1.len();
+                let total = self.outcome.as_ref().map_or(0, |o| o.lines as usize);
+                let last = (first + count).min(total).saturating_sub(1);
+                if !(have.contains(&first) && have.contains(&last)) {
+                    let from = first.saturating_sub(count);
+                    self.ask(Request::Log { first: from as u32, count: (count * 3) as u32 });
+                }
+                return false;
+            }
+            Msg::MapWindow(first, count) => {
+                self.window = (first, count);
+                let have = self.shown.first..self.shown.first + self.shown.rows.len();
+                if !(have.contains(&first)
+                    && have.contains(&(first + count).min(self.shown.total).saturating_sub(1)))
+                {
+                    self.ask_rows();
+                }
+                return false;
+            }
+            Msg::Map(map) => {
+                self.map = map;
+                self.shown = Shown::default();
+                self.window = (0, 40);
+                self.ask_rows();
+            }
+            Msg::Zeros(zeros) => {
+                self.zeros = zeros;
+                self.ask_rows();
+            }
+            Msg::Put(key, value) => self.put(&key, &value),
+            Msg::Remove(key) => {
+                if let Some(map) = self.program.maps.get(self.map) {
+                    self.act(Action::Delete { map: map.name.clone(), key });
+                }
+            }
+            Msg::Gallery(open) => self.gallery = open,
+            Msg::Theme => {
+                self.session.theme = match self.session.theme {
+                    Theme::System => Theme::Light,
+                    Theme::Light => Theme::Dark,
+                    Theme::Dark => Theme::System,
+                };
+                self.apply_theme();
+                self.save();
+            }
+            Msg::Dismiss => self.trouble = None,
+        }
+        true
+    }
+
+    /// Takes a file: an object, a text, or a capture.
+    fn read(&mut self, ctx: &Context<App>, name: String, bytes: Vec<u8>) {
+        self.trouble = None;
+        let own = |document: Document| Origin::Own { title: name.clone(), document, from: None };
+        if bytes.starts_with(b"\x7fELF") {
+            let packet = std::mem::take(&mut self.session.packet);
+            self.replace(ctx, own(Document::Object { name: name.clone(), bytes }));
+            self.session.packet = if packet.is_empty() { sample_packet("") } else { packet };
+            self.save();
+            return;
+        }
+        let ending = name.rsplit('.').next().unwrap_or_default();
+        if matches!(ending, "pcap" | "cap" | "pcapng") || pcap::parse(&bytes).is_ok() {
+            match pcap::parse(&bytes) {
+                Ok(capture) => {
+                    self.session.packet = hex::rows(&capture[0].data);
+                    self.capture = capture;
+                    self.session.tab = Tab::Run;
+                    self.pane = super::Pane::Run;
+                    self.save();
+                }
+                Err(error) => self.trouble = Some(format!("{name}: {error}")),
+            }
+            return;
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) if ending != "c" => self.replace(ctx, own(Document::Assembly { text })),
+            Ok(_) => {
+                self.trouble = Some(format!(
+                    "{name} is C: build it first (clang -target bpf -O2 -g -c {name}) and open the object"
+                ));
+            }
+            Err(_) => self.trouble = Some(format!("{name} is no ELF object, no capture and no text")),
+        }
+    }
+
+    fn select(&mut self, step: u32) {
+        let Some(outcome) = &self.outcome else { return };
+        self.step = step.min(outcome.steps.saturating_sub(1));
+        self.node = self.tree.node_of(self.step);
+        self.session.step = Some(self.step);
+        self.ask(Request::State { step: self.step });
+        self.save();
+    }
+
+    fn ask_rows(&self) {
+        if self.program.maps.is_empty() {
+            return;
+        }
+        let (first, count) = self.window;
+        let from = first.saturating_sub(count);
+        self.ask(Request::Rows {
+            map: self.map as u32,
+            first: from as u32,
+            count: (count * 3) as u32,
+            zeros: self.zeros,
+        });
+    }
+
+    fn act(&mut self, action: Action) {
+        self.trouble = None;
+        self.session.actions.push(action.clone());
+        self.ask(Request::Act(action));
+        self.save();
+    }
+
+    fn put(&mut self, key: &str, value: &str) {
+        let Some(map) = self.program.maps.get(self.map) else { return };
+        let read =
+            hex::value(key, map.key_size as usize).map_err(|error| format!("key: {error}")).and_then(|key| {
+                let value = hex::value(value, map.value_size as usize);
+                Ok((key, value.map_err(|error| format!("value: {error}"))?))
+            });
+        match read {
+            Ok((key, value)) => self.act(Action::Update { map: map.name.clone(), key, value }),
+            Err(error) => self.trouble = Some(error),
+        }
+    }
+
+    fn start_run(&mut self) {
+        match hex::parse(&self.session.packet) {
+            Ok(data) => {
+                self.act(Action::Run { data });
+                if !matches!(self.session.tab, Tab::Maps) {
+                    self.session.tab = Tab::Run;
+                }
+            }
+            Err(error) => {
+                self.session.tab = Tab::Run;
+                self.trouble = Some(format!("the packet, {error}"));
+            }
+        }
+    }
+
+    /// The worker said something.
+    fn heard(&mut self, ctx: &Context<App>, event: Event) -> bool {
+        let generation = match &event {
+            Event::Ready { .. } => return false,
+            Event::Refused { generation, .. }
+            | Event::Opened { generation, .. }
+            | Event::Progress { generation, .. }
+            | Event::Verified { generation, .. }
+            | Event::State { generation, .. }
+            | Event::Found { generation, .. }
+            | Event::Log { generation, .. }
+            | Event::Touched { generation }
+            | Event::Rows { generation, .. }
+            | Event::ActionFailed { generation, .. }
+            | Event::Run { generation, .. }
+            | Event::Forked { generation, .. } => *generation,
+        };
+        if generation != self.generation {
+            return false;
+        }
+        match event {
+            Event::Ready { .. } => {}
+            Event::Refused { problems, .. } => {
+                self.problems = problems;
+                self.phase = Phase::Refused;
+                if matches!(self.document, Some(Document::Object { .. })) {
+                    self.outcome = None;
+                }
+            }
+            Event::Opened { program, .. } => {
+                self.rows = Rc::new(listing::rows(&program));
+                self.map = self.map.min(program.maps.len().saturating_sub(1));
+                self.program = Rc::from(program);
+                self.phase = Phase::Verifying(0);
+                self.ask_rows();
+            }
+            Event::Progress { walked, .. } => self.phase = Phase::Verifying(walked),
+            Event::Verified { mut outcome, .. } => {
+                self.tree = Rc::new(std::mem::take(&mut outcome.tree));
+                self.labels = Rc::new(listing::edge_labels(&self.program, &self.tree));
+                let error = outcome.diagnostic.as_ref().and_then(|d| d.step).map(|s| s.0);
+                let fallback =
+                    if outcome.verdict == Verdict::Accepted { 0 } else { outcome.steps.saturating_sub(1) };
+                let step = self.session.step.or(error).unwrap_or(fallback);
+                if outcome.verdict != Verdict::Accepted && self.session.tab == Tab::Run && self.run.is_none()
+                {
+                    self.session.tab = Tab::Why;
+                }
+                self.outcome = Some(Rc::from(outcome));
+                self.phase = Phase::Done;
+                self.state = None;
+                self.log = (0, Rc::default());
+                self.sync += 1;
+                self.ask(Request::Log { first: 0, count: 200 });
+                let kept = self.session.step;
+                self.select(step);
+                self.session.step = kept;
+            }
+            Event::State { view, line, .. } => {
+                self.line = line.map(|line| line as usize);
+                self.state = Some(Rc::from(view));
+            }
+            Event::Found { step, .. } => match step {
+                Some(step) => self.select(step),
+                None => self.trouble = Some("the verifier never walked that instruction".into()),
+            },
+            Event::Log { first, lines, .. } => self.log = (first as usize, Rc::new(lines)),
+            Event::Touched { .. } => {
+                self.ask_rows();
+                return false;
+            }
+            Event::Rows { map, total, first, rows, .. } => {
+                if map as usize != self.map {
+                    return false;
+                }
+                self.shown = Shown { total: total as usize, first: first as usize, rows };
+            }
+            Event::ActionFailed { message, .. } => {
+                // What the system refused changed nothing, and is not to be replayed.
+                self.session.actions.pop();
+                self.trouble = Some(message);
+                self.save();
+            }
+            Event::Run { run, .. } => {
+                if let RunEnd::Failed { message } = &run.end {
+                    self.trouble = Some(message.clone());
+                }
+                self.run = Some(Rc::from(run));
+            }
+            Event::Forked { text, .. } => {
+                self.draft.clone_from(&text);
+                if std::mem::take(&mut self.forking) {
+                    self.fork(ctx, text);
+                }
+            }
+        }
+        true
+    }
+}
+
+fn sample_packet(id: &str) -> String {
+    let name = gallery::example(id).map_or("", |example| example.packet);
+    let sample = packets::SAMPLES.iter().find(|s| s.name == name).or(packets::SAMPLES.first());
+    sample.map(|s| hex::rows(&s.bytes())).unwrap_or_default()
+}
+
+fn later(milliseconds: i32, then: impl FnOnce() + 'static) {
+    let then = Closure::once_into_js(then);
+    if let Some(window) = web_sys::window() {
+        let _ =
+            window.set_timeout_with_callback_and_timeout_and_arguments_0(then.unchecked_ref(), milliseconds);
+    }
+}
+
+async fn fetch(path: &str) -> Result<Vec<u8>, String> {
+    let missing = || format!("{path} can't be fetched");
+    let window = web_sys::window().ok_or_else(missing)?;
+    let response = JsFuture::from(window.fetch_with_str(path)).await.map_err(|_| missing())?;
+    let response: Response = response.dyn_into().map_err(|_| missing())?;
+    if !response.ok() {
+        return Err(format!("{path}: the server answers {}", response.status()));
+    }
+    let buffer = response.array_buffer().map_err(|_| missing())?;
+    let buffer = JsFuture::from(buffer).await.map_err(|_| missing())?;
+    Ok(Uint8Array::new(&buffer).to_vec())
+}

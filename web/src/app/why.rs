@@ -1,0 +1,122 @@
+//! Why the verdict is what it is.
+
+use super::bar::grouped;
+use super::state::instruction;
+use super::{App, Msg, Phase};
+use crate::protocol::{Outcome, Verdict};
+use glasshive::trace::view::Diagnostic;
+use yew::html::Scope;
+use yew::prelude::*;
+
+/// The pane.
+pub fn view(app: &App, link: &Scope<App>) -> Html {
+    if app.phase == Phase::Refused {
+        return html! {
+            <div class="why"><ul class="plain">{ for app.problems.iter().map(|p| html! { <li>{
+                if p.line > 0 { format!("line {}, column {}: {}", p.line, p.column, p.message) } else { p.message.clone() }
+            }</li> }) }</ul></div>
+        };
+    }
+    let Some(outcome) = &app.outcome else { return html! {} };
+    html! {
+        <div class="why">
+            { match (&outcome.diagnostic, outcome.verdict) {
+                (Some(diagnostic), _) => rejected(app, link, diagnostic),
+                (None, Verdict::Accepted) => accepted(app, outcome),
+                (None, _) => html! { <p class="reason">{ outcome.sentence.clone() }</p> },
+            } }
+            { counters(outcome) }
+        </div>
+    }
+}
+
+fn rejected(app: &App, link: &Scope<App>, diagnostic: &Diagnostic) -> Html {
+    let go = |step: u32| link.callback(move |_: MouseEvent| Msg::Step(step));
+    let source = diagnostic.pc.and_then(|pc| source(app, pc));
+    html! {
+        <div class="cause">
+            <p class="reason">{ diagnostic.reason.clone() }</p>
+            <p class="mono kernel">{ diagnostic.message.clone() }</p>
+            <dl>
+                if let Some(pc) = diagnostic.pc {
+                    <dt>{"At"}</dt>
+                    <dd>
+                        if let Some(step) = diagnostic.step {
+                            <button class="link mono" onclick={go(step.0)}>{ instruction(app, pc) }</button>
+                        } else {
+                            <span class="mono">{ instruction(app, pc) }</span>
+                        }
+                        if let Some(source) = source { <span class="mono muted">{ "  " }{ source }</span> }
+                    </dd>
+                }
+                if !diagnostic.path.is_empty() {
+                    <dt>{"How it came"}</dt>
+                    <dd><ol class="path">{ for diagnostic.path.iter().map(|cause| html! {
+                        <li><button class="link" onclick={go(cause.step.0)}>
+                            <span class="mono muted">{ cause.pc }</span>{ " " }{ cause.what.clone() }</button></li>
+                    }) }</ol></dd>
+                }
+                if !diagnostic.required.is_empty() {
+                    <dt>{"Required"}</dt><dd>{ diagnostic.required.clone() }</dd>
+                }
+                if let Some(suggestion) = &diagnostic.suggestion {
+                    <dt>{"Try"}</dt>
+                    <dd>{ suggestion.text.clone() }
+                        if !suggestion.insert.is_empty() {
+                            <pre class="mono insert">{ suggestion.insert.join("\n") }</pre>
+                            <button class="primary" onclick={link.callback(|_: MouseEvent| Msg::Suggest)}>{"Add the check"}</button>
+                        }
+                    </dd>
+                }
+            </dl>
+        </div>
+    }
+}
+
+fn source(app: &App, pc: u32) -> Option<String> {
+    let listing = &app.program.listing;
+    let at = listing.binary_search_by_key(&pc, |i| i.pc).ok()?;
+    let line = app.program.source.get(listing[at].source? as usize)?;
+    (!line.file.is_empty()).then(|| line.text.trim().to_owned())
+}
+
+fn accepted(app: &App, outcome: &Outcome) -> Html {
+    let tree = &app.tree;
+    let exits = tree.kind.iter().filter(|k| **k == crate::protocol::NodeKind::Exit).count();
+    let pruned = tree
+        .kind
+        .iter()
+        .filter(|k| matches!(k, crate::protocol::NodeKind::Pruned | crate::protocol::NodeKind::Loop))
+        .count();
+    let covered = match pruned {
+        0 => String::new(),
+        1 => " One more was cut short, because a state seen before covers it.".into(),
+        n => format!(" {n} more were cut short, because states seen before cover them."),
+    };
+    let paths = match exits {
+        1 => "One path was walked to its end".to_owned(),
+        n => format!("{n} paths were walked to their end"),
+    };
+    let _ = outcome;
+    html! {
+        <div class="cause">
+            <p class="reason">{ format!("{paths}, and no instruction can go wrong on any.{covered}") }</p>
+            <p class="muted">{"Step through what was known with the arrow keys; choose Run to see it on real bytes."}</p>
+        </div>
+    }
+}
+
+fn counters(outcome: &Outcome) -> Html {
+    let stats = outcome.stats;
+    let row =
+        |name: &'static str, value: String| html! { <><dt>{ name }</dt><dd class="mono">{ value }</dd></> };
+    html! {
+        <dl class="counters" aria-label="Counters">
+            { row("Instructions walked", format!("{} of {}", grouped(stats.processed), grouped(stats.limit))) }
+            { row("States kept", grouped(stats.total_states)) }
+            { row("At most at once", grouped(stats.peak_states)) }
+            { row("At most per instruction", grouped(stats.max_states_per_insn)) }
+            { row("Time here", format!("{} ms", grouped(stats.milliseconds))) }
+        </dl>
+    }
+}

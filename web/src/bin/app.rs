@@ -1,0 +1,5 @@
+//! The page.
+
+fn main() {
+    glasshive_web::app::start();
+}

@@ -1,0 +1,161 @@
+//! What a user has open, as plain versioned data: replayed, it gives the same page.
+
+use crate::protocol::{Action, Document};
+use serde::{Deserialize, Serialize};
+
+/// Everything that a reload must not lose.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Session {
+    /// Where the program comes from.
+    pub origin: Origin,
+    /// Index of the shown program.
+    pub program: u32,
+    /// What was done to the maps, in order.
+    pub actions: Vec<Action>,
+    /// The packet as it is being edited.
+    pub packet: String,
+    /// The selected step.
+    pub step: Option<u32>,
+    /// What is shown below.
+    pub tab: Tab,
+    /// Light, dark, or as the system has it.
+    pub theme: Theme,
+}
+
+/// Where a program comes from.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Origin {
+    /// A program of the gallery, unchanged.
+    Gallery {
+        /// Its id.
+        id: String,
+    },
+    /// The user's own.
+    Own {
+        /// What it is called.
+        title: String,
+        /// The document.
+        document: Document,
+        /// What it was made from by editing, to go back to.
+        from: Option<Box<Origin>>,
+    },
+}
+
+/// A pane below the exploration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum Tab {
+    #[default]
+    Why,
+    Log,
+    Run,
+    Maps,
+}
+
+/// The colours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum Theme {
+    #[default]
+    System,
+    Light,
+    Dark,
+}
+
+/// The version that [`Session::save`] writes.
+const VERSION: u8 = 1;
+
+impl Session {
+    /// A session that shows a program of the gallery.
+    pub fn of_gallery(id: &str) -> Session {
+        Session {
+            origin: Origin::Gallery { id: id.into() },
+            program: 0,
+            actions: Vec::new(),
+            packet: String::new(),
+            step: None,
+            tab: Tab::Why,
+            theme: Theme::System,
+        }
+    }
+
+    /// As text for the browser's storage.
+    pub fn save(&self) -> String {
+        let mut bytes = vec![VERSION];
+        bytes.extend(crate::protocol::encode(self));
+        base64(&bytes)
+    }
+
+    /// From such text; `None` where it is of another version, or none.
+    pub fn load(text: &str) -> Option<Session> {
+        let bytes = unbase64(text)?;
+        let (version, rest) = bytes.split_first()?;
+        if *version != VERSION {
+            return None;
+        }
+        crate::protocol::decode(rest).ok()
+    }
+}
+
+/// RFC 4648 section 5, without padding.
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+fn base64(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() * 4 / 3 + 4);
+    for three in bytes.chunks(3) {
+        let wide =
+            three.iter().fold(0_u32, |wide, byte| wide << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        for digit in 0..=three.len() {
+            out.push(char::from(ALPHABET[(wide >> (18 - 6 * digit)) as usize & 63]));
+        }
+    }
+    out
+}
+
+fn unbase64(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len() * 3 / 4);
+    for four in text.as_bytes().chunks(4) {
+        if four.len() == 1 {
+            return None;
+        }
+        let mut wide = 0_u32;
+        for digit in four {
+            wide = wide << 6 | ALPHABET.iter().position(|c| c == digit)? as u32;
+        }
+        wide <<= 6 * (4 - four.len());
+        out.extend(&wide.to_be_bytes()[1..four.len()]);
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_comes_back() {
+        let mut session = Session::of_gallery("proto-count");
+        session.actions.push(Action::Run { data: vec![1, 2, 3] });
+        session.origin = Origin::Own {
+            title: "mine".into(),
+            document: Document::Assembly { text: "exit".into() },
+            from: Some(Box::new(session.origin)),
+        };
+        assert_eq!(Session::load(&session.save()), Some(session));
+    }
+
+    #[test]
+    fn what_is_none_is_refused() {
+        for text in ["", "A", "!!!!", "AgAA", "AQ"] {
+            assert_eq!(Session::load(text), None);
+        }
+    }
+
+    #[test]
+    fn base64_of_every_length() {
+        for length in 0..20_u8 {
+            let bytes: Vec<u8> = (0..length).map(|b| b.wrapping_mul(37)).collect();
+            assert_eq!(unbase64(&base64(&bytes)), Some(bytes));
+        }
+    }
+}

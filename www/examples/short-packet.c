@@ -1,0 +1,13 @@
+/* Reads the Ethernet type without asking whether the packet is that long. */
+#include "include/context.h"
+#include "include/net.h"
+
+SEC("xdp")
+int only_ip(struct xdp *xdp)
+{
+	struct ethernet *eth = (void *)(long)xdp->data;
+
+	return eth->type == htons(ETH_IP) ? XDP_PASS : XDP_DROP;
+}
+
+char LICENSE[] SEC("license") = "GPL";
