@@ -31,6 +31,8 @@ pub struct Packet {
 /// What a program was started with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RunContext {
+    /// The program's type.
+    pub program_type: u32,
     /// Address of the context, r1 at the start.
     pub context: u32,
     /// The packet, for program types that have one.
@@ -118,5 +120,46 @@ impl<M: Memory> Call<'_, M> {
     /// Zeroes where an argument points.
     pub fn zero(&mut self, argument: usize, len: u64) -> Result<(), HelperFault> {
         Ok(self.resources.arena.memory_mut().fill(self.args[argument], 0, len)?)
+    }
+
+    /// What a program of this kernel could read there: bytes of one live object, or `None`.
+    pub fn peek(&self, address: u64, len: u64) -> Option<alloc::vec::Vec<u8>> {
+        let bytes = self.peek_up_to(address, len)?;
+        (bytes.len() as u64 == len).then_some(bytes)
+    }
+
+    /// As [`Call::peek`], but what there is of `most` bytes.
+    pub fn peek_up_to(&self, address: u64, most: u64) -> Option<alloc::vec::Vec<u8>> {
+        let object = self.resources.arena.object_at(address)?;
+        let room = u64::from(object.address) + u64::from(object.len) - address;
+        let mut bytes = alloc::vec![0; most.min(room) as usize];
+        self.resources.arena.memory().read(address, &mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    /// The text that an argument points to, up to its null byte; the verifier saw one there.
+    pub fn text(&self, argument: usize) -> Result<alloc::vec::Vec<u8>, HelperFault> {
+        let address = self.args[argument];
+        let end = self.peek_up_to(address, MOST).and_then(|bytes| bytes.iter().position(|&b| b == 0));
+        self.bytes(argument, end.ok_or(Fault { address, len: 1 })? as u64)
+    }
+
+    /// Words of 64 bits that an argument points to.
+    pub fn words(&self, argument: usize, count: u64) -> Result<alloc::vec::Vec<u64>, HelperFault> {
+        let address = self.args[argument];
+        let memory = self.resources.arena.memory();
+        (0..count).map(|i| Ok(memory.load(address.wrapping_add(8 * i), Size::Dw)?)).collect()
+    }
+
+    /// A field of the context.
+    pub fn field(&self, offset: u32) -> Result<u32, HelperFault> {
+        let at = u64::from(self.run.context) + u64::from(offset);
+        Ok(self.resources.arena.memory().load(at, Size::W)? as u32)
+    }
+
+    /// Sets a field of the context.
+    pub fn set_field(&mut self, offset: u32, value: u32) -> Result<(), HelperFault> {
+        let at = u64::from(self.run.context) + u64::from(offset);
+        Ok(self.resources.arena.memory_mut().store(at, Size::W, value.into())?)
     }
 }

@@ -36,3 +36,33 @@ pub fn delete<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
     let Some((map, mut cx)) = call.resources.map(id) else { return Ok(0) };
     Ok(map.program_delete(&mut cx, &key).map_or_else(error, |()| 0))
 }
+
+/// `long bpf_map_push_elem(map, value, flags)`
+pub fn push<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
+    let id = call.map(0)?;
+    let size = call.resources.maps.spec(id).map_or(0, |s| s.value_size);
+    let (value, flags) = (call.bytes(1, size.into())?, call.args[2]);
+    let Some((map, mut cx)) = call.resources.map(id) else { return Ok(0) };
+    Ok(map.push(&mut cx, &value, flags).map_or_else(error, |()| 0))
+}
+
+/// Takes a value to r2's memory, which is zeroed where there is none.
+fn take<M: Memory>(call: &mut Call<M>, remove: bool) -> Result<u64, HelperFault> {
+    let id = call.map(0)?;
+    let size = call.resources.maps.spec(id).map_or(0, |s| s.value_size);
+    let Some((map, mut cx)) = call.resources.map(id) else { return Ok(0) };
+    let mut value = alloc::vec![0; size as usize];
+    let done = if remove { map.pop(&mut cx, &mut value) } else { map.peek(&mut cx, &mut value) };
+    call.write(1, &value)?;
+    Ok(done.map_or_else(error, |()| 0))
+}
+
+/// `long bpf_map_pop_elem(map, value)`
+pub fn pop<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
+    take(call, true)
+}
+
+/// `long bpf_map_peek_elem(map, value)`
+pub fn peek<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
+    take(call, false)
+}

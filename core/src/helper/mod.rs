@@ -5,16 +5,21 @@
 //! program that calls one that is not is refused by its name.
 
 pub mod call;
+mod checksum;
 mod facts;
+mod format;
 mod map;
-mod packet;
+mod net;
 pub mod rows;
+mod skb;
+mod string;
 mod task;
 mod time;
 mod trace;
+mod xdp;
 
 pub use call::{Call, HelperFault, Packet, RunContext};
-pub use rows::{dispatch, prototype};
+pub use rows::{dispatch, prototype, prototype_in, unsupported};
 
 use crate::errno::Errno;
 

@@ -4,9 +4,9 @@
 //! the families' functions. Number, name, licence and program types are the kernel's facts.
 
 use super::Arg::{self, *};
-use super::MemoryAccess::{Read, Uninit};
+use super::MemoryAccess::{Read, ReadWrite, Uninit};
 use super::call::{Call, HelperFault};
-use super::{Effects, Prototype, Ret, map, packet, task, time, trace};
+use super::{Effects, Prototype, Ret, checksum, map, net, skb, string, task, time, trace, xdp};
 use crate::arena::Memory as Bytes;
 
 const NOTHING: Effects = Effects { moves_packet: false, acquires: false, takes_packet: false };
@@ -16,6 +16,10 @@ const PACKET: Effects = Effects { takes_packet: true, ..NOTHING };
 const OUT: Arg = Memory(Uninit);
 const IN: Arg = Memory(Read);
 const IN_OR_NULL: Arg = OrNull(&IN);
+const OUT_OR_NULL: Arg = OrNull(&OUT);
+const CONTEXT_OR_NULL: Arg = OrNull(&Context);
+const NUMBER: Arg = FixedMemory { size: 8, align: 8, access: Uninit };
+const MTU: Arg = FixedMemory { size: 4, align: 4, access: ReadWrite };
 
 macro_rules! helpers {
     ($($number:literal => $run:path, [$($arg:expr),*] -> $ret:expr, $effects:expr;)*) => {
@@ -40,40 +44,106 @@ helpers! {
     1 => map::lookup, [ConstMap, MapKey] -> Ret::MapValueOrNull, PACKET;
     2 => map::update, [ConstMap, MapKey, MapValue, Anything] -> Ret::Integer, PACKET;
     3 => map::delete, [ConstMap, MapKey] -> Ret::Integer, PACKET;
-    4 => trace::probe_read, [OUT, SizeOrZero, Anything] -> Ret::Integer, NOTHING;
+    4 => trace::probe_read_kernel, [OUT, SizeOrZero, Anything] -> Ret::Integer, NOTHING;
     5 => time::nanoseconds, [] -> Ret::Integer, NOTHING;
     6 => trace::printk, [IN, Size] -> Ret::Integer, NOTHING;
     7 => time::random, [] -> Ret::Integer, NOTHING;
     8 => task::cpu, [] -> Ret::Integer, NOTHING;
-    9 => packet::skb_store_bytes, [Context, Anything, IN, Size, Anything] -> Ret::Integer, MOVES;
-    10 => packet::l3_csum_replace, [Context, Anything, Anything, Anything, Anything] -> Ret::Integer, MOVES;
-    11 => packet::l4_csum_replace, [Context, Anything, Anything, Anything, Anything] -> Ret::Integer, MOVES;
+    9 => skb::skb_store_bytes, [Context, Anything, IN, Size, Anything] -> Ret::Integer, MOVES;
+    10 => checksum::l3_csum_replace, [Context, Anything, Anything, Anything, Anything] -> Ret::Integer, MOVES;
+    11 => checksum::l4_csum_replace, [Context, Anything, Anything, Anything, Anything] -> Ret::Integer, MOVES;
     14 => task::pid_tgid, [] -> Ret::Integer, NOTHING;
     15 => task::uid_gid, [] -> Ret::Integer, NOTHING;
     16 => task::comm, [OUT, Size] -> Ret::Integer, NOTHING;
-    23 => packet::redirect, [Anything, Anything] -> Ret::Integer, NOTHING;
-    26 => packet::skb_load_bytes, [Context, Anything, OUT, Size] -> Ret::Integer, NOTHING;
-    28 => packet::csum_diff, [IN_OR_NULL, SizeOrZero, IN_OR_NULL, SizeOrZero, Anything] -> Ret::Integer, PACKET;
-    34 => packet::hash, [Context] -> Ret::Integer, NOTHING;
-    39 => packet::skb_pull_data, [Context, Anything] -> Ret::Integer, MOVES;
+    17 => net::zero, [Context] -> Ret::Integer, NOTHING;
+    18 => skb::skb_vlan_push, [Context, Anything, Anything] -> Ret::Integer, MOVES;
+    19 => skb::skb_vlan_pop, [Context] -> Ret::Integer, MOVES;
+    23 => net::redirect, [Anything, Anything] -> Ret::Integer, NOTHING;
+    24 => net::zero, [Context] -> Ret::Integer, NOTHING;
+    26 => skb::skb_load_bytes, [Context, Anything, OUT, Size] -> Ret::Integer, NOTHING;
+    28 => checksum::csum_diff, [IN_OR_NULL, SizeOrZero, IN_OR_NULL, SizeOrZero, Anything] -> Ret::Integer, PACKET;
+    32 => skb::skb_change_type, [Context, Anything] -> Ret::Integer, NOTHING;
+    34 => skb::get_hash_recalc, [Context] -> Ret::Integer, NOTHING;
+    35 => task::current_task, [] -> Ret::Integer, NOTHING;
+    38 => skb::skb_change_tail, [Context, Anything, Anything] -> Ret::Integer, MOVES;
+    39 => skb::skb_pull_data, [Context, Anything] -> Ret::Integer, MOVES;
+    40 => checksum::csum_update, [Context, Anything] -> Ret::Integer, NOTHING;
+    41 => skb::set_hash_invalid, [Context] -> Ret::Integer, NOTHING;
     42 => task::numa_node, [] -> Ret::Integer, NOTHING;
-    44 => packet::xdp_adjust_head, [Context, Anything] -> Ret::Integer, MOVES;
-    45 => trace::probe_read_str, [OUT, SizeOrZero, Anything] -> Ret::Integer, NOTHING;
-    54 => packet::xdp_adjust_meta, [Context, Anything] -> Ret::Integer, MOVES;
-    65 => packet::xdp_adjust_tail, [Context, Anything] -> Ret::Integer, MOVES;
-    112 => trace::probe_read, [OUT, SizeOrZero, Anything] -> Ret::Integer, NOTHING;
-    113 => trace::probe_read, [OUT, SizeOrZero, Anything] -> Ret::Integer, NOTHING;
-    114 => trace::probe_read_str, [OUT, SizeOrZero, Anything] -> Ret::Integer, NOTHING;
-    115 => trace::probe_read_str, [OUT, SizeOrZero, Anything] -> Ret::Integer, NOTHING;
+    43 => skb::skb_change_head, [Context, Anything, Anything] -> Ret::Integer, MOVES;
+    44 => xdp::xdp_adjust_head, [Context, Anything] -> Ret::Integer, MOVES;
+    45 => trace::probe_read_kernel_str, [OUT, SizeOrZero, Anything] -> Ret::Integer, NOTHING;
+    46 => net::one, [Context] -> Ret::Integer, NOTHING;
+    47 => net::zero, [Context] -> Ret::Integer, NOTHING;
+    48 => skb::set_hash, [Context, Anything] -> Ret::Integer, NOTHING;
+    54 => xdp::xdp_adjust_meta, [Context, Anything] -> Ret::Integer, MOVES;
+    65 => xdp::xdp_adjust_tail, [Context, Anything] -> Ret::Integer, MOVES;
+    68 => skb::skb_load_bytes_relative, [Context, Anything, OUT, Size, Anything] -> Ret::Integer, NOTHING;
+    80 => net::one, [] -> Ret::Integer, NOTHING;
+    87 => map::push, [ConstMap, MapValue, Anything] -> Ret::Integer, PACKET;
+    88 => map::pop, [ConstMap, UninitMapValue] -> Ret::Integer, NOTHING;
+    89 => map::peek, [ConstMap, UninitMapValue] -> Ret::Integer, NOTHING;
+    105 => string::strtol, [IN, Size, Anything, NUMBER] -> Ret::Integer, NOTHING;
+    106 => string::strtoul, [IN, Size, Anything, NUMBER] -> Ret::Integer, NOTHING;
+    112 => trace::probe_read_user, [OUT, SizeOrZero, Anything] -> Ret::Integer, NOTHING;
+    113 => trace::probe_read_kernel, [OUT, SizeOrZero, Anything] -> Ret::Integer, NOTHING;
+    114 => trace::probe_read_user, [OUT, SizeOrZero, Anything] -> Ret::Integer, NOTHING;
+    115 => trace::probe_read_kernel_str, [OUT, SizeOrZero, Anything] -> Ret::Integer, NOTHING;
     118 => time::jiffies, [] -> Ret::Integer, NOTHING;
+    122 => net::one, [CONTEXT_OR_NULL] -> Ret::Integer, NOTHING;
     125 => time::nanoseconds, [] -> Ret::Integer, NOTHING;
     160 => time::nanoseconds, [] -> Ret::Integer, NOTHING;
+    163 => net::check_mtu, [Context, Anything, MTU, Anything, Anything] -> Ret::Integer, NOTHING;
+    165 => string::snprintf, [OUT_OR_NULL, SizeOrZero, ConstString, IN_OR_NULL, SizeOrZero] -> Ret::Integer, NOTHING;
+    173 => net::zero, [Context] -> Ret::Integer, NOTHING;
+    174 => net::zero, [Context] -> Ret::Integer, NOTHING;
+    177 => trace::vprintk, [IN, Size, IN_OR_NULL, SizeOrZero] -> Ret::Integer, NOTHING;
+    182 => string::strncmp, [IN, Size, ConstString] -> Ret::Integer, NOTHING;
+    188 => xdp::xdp_get_buff_len, [Context] -> Ret::Integer, NOTHING;
+    189 => xdp::xdp_load_bytes, [Context, Anything, OUT, Size] -> Ret::Integer, NOTHING;
+    190 => xdp::xdp_store_bytes, [Context, Anything, IN, Size] -> Ret::Integer, NOTHING;
     208 => time::nanoseconds, [] -> Ret::Integer, NOTHING;
 }
 
-/// A helper's prototype, or `None` where it is not built.
+/// Prototypes that differ in some program types (bit N is type N): there, this one holds.
+const ELSEWHERE: &[(u64, Prototype)] = &[
+    // Of the current task; that of a packet's socket only where packets are sent.
+    (
+        !(1 << 3 | 1 << 4 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 19),
+        Prototype { number: 17, args: &[], ret: Ret::Integer, effects: NOTHING },
+    ),
+];
+
+/// Program types in which a helper takes something that is not built yet: a socket, a kernel's packet.
+const NOT_BUILT_IN: &[(i32, u64)] = &[(46, 1 << 21 | 1 << 31), (188, 1 << 31)];
+
+/// Program types that may name a helper, which then refuses them: `ENOTSUPP`.
+const UNSUPPORTED_IN: &[(i32, u64)] = &[(173, !(1 << 2 | 1 << 26))];
+
+fn listed(table: &[(i32, u64)], number: i32, program_type: u32) -> bool {
+    program_type < 64 && table.iter().any(|row| row.0 == number && row.1 >> program_type & 1 == 1)
+}
+
+/// A helper's prototype in most program types, or `None` where it is not built.
 pub fn prototype(number: i32) -> Option<&'static Prototype> {
     ROWS.iter().find(|row| row.number == number)
+}
+
+/// A helper's prototype for programs of a type, or `None` where it is not built.
+pub fn prototype_in(number: i32, program_type: u32) -> Option<&'static Prototype> {
+    if listed(NOT_BUILT_IN, number, program_type) {
+        return None;
+    }
+    let elsewhere = ELSEWHERE
+        .iter()
+        .find(|row| row.1.number == number && program_type < 64 && row.0 >> program_type & 1 == 1);
+    elsewhere.map(|row| &row.1).or_else(|| prototype(number))
+}
+
+/// Whether a helper that programs of the type may call refuses them: "func … not supported for program
+/// type …", `ENOTSUPP`.
+pub fn unsupported(number: i32, program_type: u32) -> bool {
+    listed(UNSUPPORTED_IN, number, program_type)
 }
 
 /// The helpers that are built.

@@ -32,3 +32,8 @@ pub fn comm<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
     call.write(0, &NAME[..len])?;
     Ok(0)
 }
+
+/// `u64 bpf_get_current_task()`: a kernel address where nothing can be read.
+pub fn current_task<M: Memory>(_call: &mut Call<M>) -> Result<u64, HelperFault> {
+    Ok(0xffff_8880_0000_0000)
+}

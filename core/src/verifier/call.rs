@@ -69,7 +69,11 @@ impl<O: Observer> Verifier<O> {
             let message = "cannot call GPL-restricted function from non-GPL compatible program";
             return Err(reject(Errno::EINVAL, message));
         }
-        let Some(prototype) = helper::prototype(number) else {
+        if helper::unsupported(number, program_type) {
+            let message = format_args!("func {name}#{number} not supported for program type {program_type}");
+            return Err(reject(Errno::ENOTSUPP, message));
+        }
+        let Some(prototype) = helper::prototype_in(number, program_type) else {
             return Err(not_built(format_args!("helper {name}#{number}")));
         };
         let mut gathered = Gathered::default();
@@ -128,11 +132,7 @@ impl<O: Observer> Verifier<O> {
             return Ok(());
         }
         if register.is_packet() {
-            let allowed = match self.input.program_type.packet {
-                PacketAccess::Write => takes_packet || matches!(arg, Arg::Memory(_)),
-                PacketAccess::Read => takes_packet,
-                PacketAccess::None => false,
-            };
+            let allowed = takes_packet && self.input.program_type.packet != PacketAccess::None;
             if !allowed || self.input.program_type.number == 1 {
                 return Err(reject(Errno::EACCES, "helper access to the packet is not allowed").of(reg));
             }

@@ -101,7 +101,7 @@ impl Run {
         resources: &mut Resources<M>,
     ) -> Result<Run, Errno> {
         let mut run = Run {
-            context: RunContext::default(),
+            context: RunContext { program_type: program.number, ..RunContext::default() },
             rounds: input.repeat.max(1),
             cpu: None,
             how: program.test_run,
