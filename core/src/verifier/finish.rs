@@ -5,7 +5,7 @@ use core::fmt::Write;
 
 use super::observer::Observer;
 use super::state::{MAX_FRAMES, MAX_STACK};
-use super::{Rejection, Verifier, policy, reject};
+use super::{Rejection, Verifier, cfg, policy, reject};
 use crate::errno::Errno;
 use crate::image::{Access, Function, Image};
 use crate::isa::{CallTarget, Imm64, Insn, Pc, Reg};
@@ -52,10 +52,12 @@ impl<O: Observer> Verifier<O> {
         Ok(())
     }
 
-    pub(super) fn log_statistics(&mut self) {
+    pub(super) fn log_statistics(&mut self, accepted: bool) {
         if self.log.shows_statistics() {
             let _ = self.log.write_str("verification time 0 usec\nstack depth ");
-            for (at, function) in self.functions.iter().enumerate() {
+            // A function that is never reached is no part of an accepted program any more.
+            let reached = |f: &cfg::Function| (f.start..f.end).any(|at| self.seen[at as usize].walked);
+            for (at, function) in self.functions.iter().filter(|f| !accepted || reached(f)).enumerate() {
                 let plus = if at == 0 { "" } else { "+" };
                 let _ = write!(self.log, "{plus}{}", function.stack_depth);
             }

@@ -258,6 +258,11 @@ impl LiveStack {
         }
     }
 
+    /// `(4,14)`: the calls that lead to an instance, and something in it.
+    pub(super) fn write_chain(&self, id: InstanceId, last: u32, log: &mut Log) {
+        write_chain(&self.instances[id.0 as usize].chain, last, log);
+    }
+
     /// The slots of a state's frame that are read later. `pc_of` says where a frame goes on.
     pub(super) fn live(&self, frames: &[Frame], frame: usize, pc_of: impl Fn(usize) -> Pc) -> u64 {
         let mut live = 0;

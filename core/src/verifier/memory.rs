@@ -351,10 +351,10 @@ impl<O: Observer> Verifier<O> {
         }
         let errno = if range < 0 { Errno::EINVAL } else { Errno::EACCES };
         if range >= 0 {
-            let (id, offset) = (pointer.id, pointer.offset);
+            let id = pointer.id;
             let _ = writeln!(
                 self.log,
-                "invalid access to packet, off={off} size={size}, R{r}(id={id},off={offset},r={range})"
+                "invalid access to packet, off={off} size={size}, R{r}(id={id},off={off},r={range})"
             );
         }
         Err(reject(errno, format_args!("R{r} offset is outside of the packet")).of(reg))

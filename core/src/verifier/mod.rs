@@ -36,6 +36,7 @@ mod stack;
 pub mod state;
 mod walk;
 
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -53,9 +54,9 @@ use log::Log;
 use observer::Observer;
 use precision::LinkedSet;
 use print::Changed;
-use prune::Kept;
+use prune::{Kept, Loop};
 use register::{MapInfo, Register};
-use state::State;
+use state::{State, StateId};
 
 /// What the verifier asks of the system that a program is loaded into.
 pub trait Environment {
@@ -226,6 +227,8 @@ struct Pending {
 struct Seen {
     /// The kind of pointer it accessed memory through.
     pointer: Option<register::Kind>,
+    /// It was walked at least once.
+    walked: bool,
     /// The map that a 64-bit immediate names, and the offset into its value.
     map: Option<(u16, u32, bool)>,
 }
@@ -248,6 +251,8 @@ pub struct Verifier<O> {
     /// The states kept at each instruction, the newest last.
     kept_at: Vec<Vec<state::StateId>>,
     linked: Vec<LinkedSet>,
+    /// The kept state by which a loop was entered, by the chain of calls that it is in and its number.
+    entered: BTreeMap<Loop, StateId>,
     pc: Pc,
     previous: Option<Pc>,
     /// The history entry of the instruction being walked, once it has one.
@@ -292,6 +297,7 @@ impl<O: Observer> Verifier<O> {
             kept: Vec::new(),
             kept_at: vec![Vec::new(); len],
             linked: Vec::new(),
+            entered: BTreeMap::new(),
             pc: Pc(0),
             previous: None,
             history_entry: false,
@@ -388,7 +394,7 @@ impl<O: Observer> Verifier<O> {
             }
             self.observer.rejected();
         }
-        self.log_statistics();
+        self.log_statistics(result.is_ok());
         self.done = Some(result);
     }
 }

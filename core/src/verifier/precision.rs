@@ -12,7 +12,7 @@ use super::observer::Observer;
 use super::state::{MAX_FRAMES, State, StateId, Step};
 use super::{Rejection, Verifier, reject};
 use crate::errno::Errno;
-use crate::isa::{AluOp, AtomicOp, CallTarget, Insn, Operand, Pc, Reg};
+use crate::isa::{AluOp, AtomicOp, CallTarget, DecodeError, Insn, Operand, Pc, Reg};
 
 /// A register or slot of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -161,7 +161,9 @@ impl<O: Observer> Verifier<O> {
             let mut left = history.len();
             let mut at = last;
             loop {
-                if !core::mem::take(&mut skip) {
+                // The second slot of a 64-bit immediate is no instruction.
+                let second = matches!(self.insns[at as usize], Err(DecodeError::MiddleOfImm64));
+                if !core::mem::take(&mut skip) && !second {
                     let step = left.checked_sub(1).map(|i| history[i]).filter(|s| i64::from(s.pc.0) == at);
                     if let Back::Lost = self.step_back(Pc(at as u32), after, step, &mut wanted)? {
                         self.everything_matters();

@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Write};
 
-use super::domain::text::{write_bounds, write_signed};
+use super::domain::text::{write_bounds, write_signed, write_unsigned};
 use super::register::{Kind, MapInfo, MapRef, Register};
 use super::state::{Byte, State};
 
@@ -73,7 +73,8 @@ pub fn write_register(r: &Register, frame: usize, maps: &[MapInfo], out: &mut im
     }
     if r.is_packet() {
         parts.next()?;
-        write!(parts.out, "r={}", r.range)?;
+        parts.out.write_str("r=")?;
+        write_unsigned(i64::from(r.range) as u64, parts.out)?;
     }
     match r.var.as_constant() {
         Some(0) => {}

@@ -3,6 +3,7 @@
 use core::fmt::Write;
 
 use super::compare::{self, Exactness};
+use super::live_stack::InstanceId;
 use super::observer::Observer;
 use super::state::{Byte, MAX_SLOTS, Slot, State, StateId};
 use super::{Rejection, Verifier, policy, print, reject};
@@ -17,7 +18,12 @@ pub(super) struct Kept {
     pub hits: u32,
     /// Taken out of its instruction's list: kept for the paths that grew from it alone.
     pub dropped: bool,
+    /// The loop that it is in.
+    pub in_loop: Option<Loop>,
 }
+
+/// A loop as one chain of calls reaches it: the function's instance, and the loop's number.
+pub(super) type Loop = (InstanceId, u32);
 
 /// What came of comparing states at an instruction.
 pub(super) enum Visit {
@@ -112,7 +118,15 @@ impl<O: Observer> Verifier<O> {
             }
         });
         let id = StateId(self.kept.len() as u32);
-        self.kept.push(Some(Kept { state: self.state.clone(), misses: 0, hits: 0, dropped: false }));
+        let in_loop = self.loop_of(&self.state);
+        if let Some(entered) = in_loop
+            && !self.entered.contains_key(&entered)
+        {
+            self.entered.insert(entered, id);
+            self.log_loop("enter", entered);
+        }
+        let state = self.state.clone();
+        self.kept.push(Some(Kept { state, misses: 0, hits: 0, dropped: false, in_loop }));
         self.kept_at[pc.index()].push(id);
         self.state.parent = Some(id);
         self.state.first = pc;
@@ -130,8 +144,30 @@ impl<O: Observer> Verifier<O> {
                 return;
             }
             parent = kept.state.parent;
+            if let Some(left) = kept.in_loop
+                && self.entered.get(&left) == Some(&id)
+            {
+                self.entered.remove(&left);
+                self.log_loop("exit", left);
+            }
             self.clean(id);
             self.release_dropped(id);
+        }
+    }
+
+    /// The outermost loop that a state is in.
+    fn loop_of(&self, state: &State) -> Option<Loop> {
+        state.frames.iter().enumerate().find_map(|(number, frame)| {
+            let component = self.marks[self.frame_pc(state, number).index()].component;
+            (component != 0).then_some((frame.instance, component))
+        })
+    }
+
+    fn log_loop(&mut self, what: &str, (instance, component): Loop) {
+        if self.log.shows_all() {
+            let _ = write!(self.log, "SCC {what} ");
+            self.live_stack.write_chain(instance, component, &mut self.log);
+            let _ = self.log.write_char('\n');
         }
     }
 

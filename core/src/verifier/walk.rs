@@ -54,6 +54,7 @@ impl<O: Observer> Verifier<O> {
         }
         self.log_instruction();
         self.observer.step(pc, &self.state);
+        self.seen[pc.index()].walked = true;
         self.previous = Some(pc);
         let next = self.walk_insn(pc)?;
         if let Ok(Insn::Store { .. } | Insn::Atomic { .. }) = self.insns[pc.index()] {
@@ -121,7 +122,7 @@ impl<O: Observer> Verifier<O> {
             return;
         }
         self.history_entry = true;
-        let previous = self.previous.unwrap_or(Pc(0));
+        let previous = self.state.last;
         self.state.history.push(Step { pc: self.pc, previous, stack, linked });
     }
 

@@ -15,7 +15,8 @@ pub fn write_signed(value: i64, out: &mut impl Write) -> fmt::Result {
     if is_short(value) { write!(out, "{value}") } else { write!(out, "{value:#x}") }
 }
 
-fn write_unsigned(value: u64, out: &mut impl Write) -> fmt::Result {
+/// Writes an unsigned number: `65535`, `0x10000`.
+pub fn write_unsigned(value: u64, out: &mut impl Write) -> fmt::Result {
     if value <= u16::MAX.into() { write!(out, "{value}") } else { write!(out, "{value:#x}") }
 }
 
