@@ -239,6 +239,7 @@ fn mark(code: &Code, at: usize, s: &Successors, marks: &mut [Marks]) {
         // A function that is called may come back by a jump of its own.
         (5, 0x80) if s.call.is_some() && after < marks.len() => {
             marks[at].prune = true;
+            marks[after].prune = true;
             marks[after].jump = true;
         }
         // Any other call may end a path's similarity to others.

@@ -50,7 +50,9 @@ impl Ids {
             self.fresh += 1;
             u32::MAX - self.fresh
         };
-        let old = if old == 0 { fresh() } else { old };
+        if old == 0 {
+            return true;
+        }
         let new = if new == 0 { fresh() } else { new };
         self.same(old, new)
     }

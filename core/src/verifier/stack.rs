@@ -70,7 +70,7 @@ impl<O: Observer> Verifier<O> {
         let frame = &mut self.state.frames[frame_of(pointer)];
         frame.reach(place(least).0);
         let function = &mut self.functions[usize::from(frame.function)];
-        function.stack_depth = function.stack_depth.max((-least) as u32);
+        function.stack_depth = function.stack_depth.max((-least) as u32).next_multiple_of(8);
         Ok(())
     }
 
@@ -89,6 +89,7 @@ impl<O: Observer> Verifier<O> {
         let Some(value) = pointer.var.as_constant() else {
             let (min, max) = (pointer.var.smin + off, pointer.var.smax + off);
             self.slots_read(frame_of(pointer), min, max + bytes);
+            self.mark_slot(place(min).0);
             self.check_initialised(pointer, base, off, bytes, Mode::Read, false)?;
             if let Some(dst) = dst {
                 let zero = self.all_zero(frame_of(pointer), min, max + bytes);
@@ -100,6 +101,7 @@ impl<O: Observer> Verifier<O> {
         let off = off + value as i64;
         let frame = frame_of(pointer);
         self.slots_read(frame, off, off + bytes);
+        self.mark_slot(place(off).0);
         let (number, first) = place(off);
         let slot = self.state.frames[frame].slot(number);
         let mut from_slot = false;
@@ -208,7 +210,7 @@ impl<O: Observer> Verifier<O> {
         };
         let off = off + variable as i64;
         let (number, first) = place(off);
-        self.mark_slot(frame, number);
+        self.mark_slot(number);
         if bytes == 8 && off % 8 == 0 {
             self.overwritten = Some((frame, 1 << number));
         }
@@ -259,8 +261,9 @@ impl<O: Observer> Verifier<O> {
         Ok(())
     }
 
-    fn mark_slot(&mut self, frame: usize, slot: usize) {
-        if frame == self.state.current() && slot < 64 {
+    /// A slot is shown with the next state, whichever frame it was of.
+    fn mark_slot(&mut self, slot: usize) {
+        if slot < 64 {
             self.changed.slots |= 1 << slot;
         }
     }
@@ -292,7 +295,7 @@ impl<O: Observer> Verifier<O> {
         let mut zero_mattered = false;
         for at in min..max {
             let (number, byte) = place(at);
-            self.mark_slot(frame, number);
+            self.mark_slot(number);
             let slot = &mut self.state.frames[frame].stack[number];
             if zero && slot.bytes[byte] == Byte::Spill && slot.spilled.is_null() {
                 zero_mattered = true;
@@ -360,7 +363,7 @@ impl<O: Observer> Verifier<O> {
         let frame = frame_of(pointer);
         for at in from..from + size {
             let (number, byte) = place(at);
-            self.mark_slot(frame, number);
+            self.mark_slot(number);
             let slot = &mut self.state.frames[frame].stack[number];
             if slot.is_spill() {
                 slot.scrub();
