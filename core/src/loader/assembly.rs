@@ -58,7 +58,7 @@ pub fn from_assembly(assembly: &Assembly) -> Object {
     let kind = program_type.map(|program_type| ProgramKind {
         program_type,
         attach_type: assembly.attach_type.unwrap_or(0),
-        flags: 0,
+        flags: assembly.program_flags.unwrap_or(0),
     });
     let program = ObjectProgram {
         name: functions[0].name.clone(),
@@ -117,6 +117,7 @@ pub fn to_assembly(object: &Object, program: &ObjectProgram) -> Option<Assembly>
         let row = program::types::TYPES.iter().find(|row| row.number == kind.program_type);
         out.program_type = row.map(|row| row.name.into());
         out.attach_type = Some(kind.attach_type).filter(|number| *number != 0);
+        out.program_flags = Some(kind.flags).filter(|flags| *flags != 0);
     }
     // Index in the object to index in the text; what is used, and what that is a map of.
     let mut kept: BTreeMap<usize, u32> = BTreeMap::new();

@@ -26,6 +26,10 @@ impl Assembler<'_> {
                 once(s, column, self.out.attach_type.is_some())?;
                 self.out.attach_type = Some(s.unsigned("an attach type's number")?);
             }
+            ".flags" => {
+                once(s, column, self.out.program_flags.is_some())?;
+                self.out.program_flags = Some(s.unsigned("load flags")?);
+            }
             ".license" => {
                 once(s, column, self.out.license.is_some())?;
                 self.out.license =
@@ -46,7 +50,7 @@ impl Assembler<'_> {
                 self.slot(RawInsn::from_bytes(bytes), s.line);
             }
             _ => {
-                let expected = ".type, .attach, .license, .map, .contents, .func or .bytes";
+                let expected = ".type, .attach, .flags, .license, .map, .contents, .func or .bytes";
                 return Err(s.error_at(column, expected, &format!("`{directive}`")));
             }
         }

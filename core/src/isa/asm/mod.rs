@@ -18,7 +18,7 @@
 //! | `r1 = map_index 0`, `r1 = map_index_value 0 +8` | the same by index into `fd_array` |
 //! | `r1 = function out`, `r1 = function pc+3` | a local function's address |
 //! | `r1 = kernel_variable 12 in 0` | a kernel variable by BTF id, and the descriptor of its BTF |
-//! | `.type xdp`, `.attach 5`, `.license GPL` | the program type, the expected attach type, the licence |
+//! | `.type xdp`, `.attach 5`, `.flags 0x20`, `.license GPL` | the program type, the expected attach type, the load flags, the licence |
 //! | `.map NAME TYPE KEY VALUE ENTRIES [FLAGS] [inner NAME]` | a map: sizes in bytes |
 //! | `.contents NAME "0102ff"` | bytes of a map's first value, after those of earlier such lines |
 //! | `.func NAME` | a label where a function begins |
@@ -27,6 +27,7 @@
 mod directives;
 mod instructions;
 mod lexer;
+mod operands;
 mod printer;
 mod scanner;
 #[cfg(test)]
@@ -73,6 +74,8 @@ pub struct Assembly {
     pub program_type: Option<String>,
     /// `.attach`: `expected_attach_type`.
     pub attach_type: Option<u32>,
+    /// `.flags`: `prog_flags`.
+    pub program_flags: Option<u32>,
     /// `.license`.
     pub license: Option<String>,
     /// The `.map` lines in order.

@@ -37,6 +37,9 @@ fn write(
     if let Some(number) = assembly.attach_type {
         writeln!(out, ".attach {number}")?;
     }
+    if let Some(flags) = assembly.program_flags {
+        writeln!(out, ".flags {flags:#x}")?;
+    }
     if let Some(license) = &assembly.license {
         writeln!(out, ".license {}", quoted(license))?;
     }

@@ -155,7 +155,7 @@ fn errors_say_where_and_what_was_expected() {
         ),
         (
             ".licence GPL",
-            "line 1, column 1: expected .type, .attach, .license, .map, .contents, .func or .bytes, found `.licence`",
+            "line 1, column 1: expected .type, .attach, .flags, .license, .map, .contents, .func or .bytes, found `.licence`",
         ),
         (
             ".map a hash 4 2 1\n.contents a \"010203\"",
@@ -234,11 +234,12 @@ prop_compose! {
         program_type in proptest::option::of(name()),
         license in proptest::option::of(name()),
         attach_type in proptest::option::of(any::<u32>()),
+        program_flags in proptest::option::of(any::<u32>()),
         maps in collection::vec((name(), 0..40_u32, any::<[u32; 4]>(), any::<bool>()), 0..3),
         labels in collection::vec((name(), any::<prop::sample::Index>(), any::<bool>()), 0..4),
         reference in any::<u32>(),
     ) -> Assembly {
-        let mut out = Assembly { program_type, attach_type, license, ..Assembly::default() };
+        let mut out = Assembly { program_type, attach_type, program_flags, license, ..Assembly::default() };
         for (name, map_type, [key_size, value_size, max_entries, flags], inner) in maps {
             let inner = out.maps.first().filter(|_| inner).map(|m| m.name.clone());
             if out.maps.iter().all(|m| m.name != name) {

@@ -1,7 +1,7 @@
 //! BTF, the type information that clang and the kernel give (`Documentation/bpf/btf.rst`).
 //!
 //! [`Btf::parse`] reads a blob into typed [`Type`]s once, checks that every reference in it leads
-//! somewhere, and answers from then on without failing. [`declare`] prints types as C; [`ext`] reads
+//! somewhere, and answers from then on without failing. `declare` prints types as C; [`ext`] reads
 //! the `.BTF.ext` section, which ties types and source lines to instructions.
 
 mod declare;
