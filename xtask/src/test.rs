@@ -94,8 +94,10 @@ fn rust() -> Result<()> {
 }
 
 fn docs() -> Result<()> {
-    let mut doc = stage::command("cargo", &["doc", "--locked", "--no-deps", "--workspace"]);
-    stage::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+    let mut doc =
+        stage::command("cargo", &["doc", "--locked", "--no-deps", "--workspace", "--document-private-items"]);
+    // Private items are documented too, so what links to one resolves.
+    stage::run(doc.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"))
 }
 
 fn wasm() -> Result<()> {

@@ -1,4 +1,4 @@
-//! The interpreter: runs an [`Image`] over the arena, checking every access.
+//! The interpreter: runs an [`Image`](crate::image::Image) over the arena, checking every access.
 //!
 //! A [`Machine`] is a run in progress. It stops when its budget is used up and goes on from there; what it
 //! did to maps and packet stays. With [`Mode::Strict`] each access also has to stay within one live object,

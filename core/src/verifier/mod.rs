@@ -2,17 +2,17 @@
 //!
 //! The passes, in order ([`Verifier::new`] and [`Verifier::step`] read as this list):
 //!
-//! 1. [`cfg`]: functions, and where their jumps lead;
+//! 1. [`mod@cfg`]: functions, and where their jumps lead;
 //! 2. `resolve`: maps by descriptor, opcodes that don't exist;
-//! 3. [`cfg`] again: reachability, loops, live registers (which stack slots are live, [`live_stack`] finds on
+//! 3. [`mod@cfg`] again: reachability, loops, live registers (which stack slots are live, [`live_stack`] finds on
 //!    the way);
 //! 4. `walk`: every path, with states compared and pruned (`prune`, `compare`) and values found to matter
 //!    traced back (`precision`);
 //! 5. `finish`: the stack of the call chains, and the image that engines run.
 //!
-//! What is known at a point is a [`State`](state::State) of [`Register`](register::Register)s, whose
+//! What is known at a point is a [`State`] of [`Register`]s, whose
 //! numbers are sets of the [`domain`]. [`log`] and [`print`] word it as the kernel's log does, an
-//! [`Observer`](observer::Observer) is told of it as it happens.
+//! [`Observer`] is told of it as it happens.
 
 mod alu;
 mod branch;
