@@ -248,7 +248,7 @@ pub(super) fn load<M: Memory + 'static>(
     if flags & flag::SLEEPABLE != 0 && !matches!(number, 2 | 26 | 27 | 29 | 31) {
         return Err(Errno::EINVAL);
     }
-    if attr.u32(108) != 0 && !matches!(number, 26 | 27 | 28 | 29) {
+    if attr.u32(108) != 0 && !matches!(number, 26..=29) {
         return Err(Errno::EINVAL);
     }
     if attr.u32(112) != 0 && attr.u32(108) == 0 {
