@@ -370,7 +370,7 @@ mod tests {
         let mut arena = Arena::new(VecMemory::new(1 << 16));
         let a = arena.allocate(10, 8, ObjectKind::Buffer, true).unwrap();
         let b = arena.allocate(100, 4096, ObjectKind::Buffer, false).unwrap();
-        assert!(a.address >= 4096 + GUARD && b.address % 4096 == 0);
+        assert!(a.address >= 4096 + GUARD && b.address.is_multiple_of(4096));
         assert!(b.address - (a.address + a.len) >= GUARD);
         assert_eq!(arena.check(a.address as u64, 10, true), Ok(()));
         assert_eq!(arena.check(a.address as u64, 11, false), Err(Violation::OutOfBounds(a)));

@@ -123,7 +123,7 @@ impl Memory for ReservedMemory {
 
     fn atomic(&mut self, address: u64, size: Size, op: Rmw, operand: u64) -> Result<u64, Fault> {
         let place = self.at(address, size.bytes().into())?;
-        if address % u64::from(size.bytes()) != 0 {
+        if !address.is_multiple_of(u64::from(size.bytes())) {
             let old = self.load(address, size)?;
             self.store(address, size, op.apply(old, operand))?;
             return Ok(old);
