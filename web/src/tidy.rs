@@ -76,9 +76,10 @@ pub fn place(parents: &[u32]) -> Placed {
         }
         w.last[p] = node as u32;
     }
-    // Children stand behind their parents, so that backwards is bottom-up: but a node needs its left
-    // sibling placed before itself, so a node's children are walked in order once all are done below.
-    for node in (0..=n).rev() {
+    // Children stand behind their parents, so that backwards is bottom-up; the root above all comes last.
+    // A node needs its left sibling placed before itself, so a node's children are walked in order once
+    // all are done below.
+    for node in (0..n).rev().chain([n]) {
         w.arrange(node);
     }
     let mut x = vec![0.0_f32; n];
@@ -107,7 +108,10 @@ impl Walker {
                 NONE => self.prelim[c] = middle,
                 left => {
                     self.prelim[c] = self.prelim[left as usize] + SIBLINGS;
-                    self.modifier[c] = self.prelim[c] - middle;
+                    // A leaf has none below to move; a thread that leaves it has a modifier of its own.
+                    if self.first[c] != NONE {
+                        self.modifier[c] = self.prelim[c] - middle;
+                    }
                 }
             }
             default = self.apportion(c, default);
