@@ -19,5 +19,8 @@ pub mod scalar;
 pub mod text;
 pub mod tnum;
 
+#[cfg(test)]
+mod tests;
+
 pub use scalar::Scalar;
 pub use tnum::Tnum;
