@@ -51,7 +51,7 @@ use crate::program::ProgramType;
 use cfg::{Code, Function, Marks};
 use live_stack::LiveStack;
 use log::Log;
-use observer::Observer;
+use observer::{Observer, Prepared};
 use precision::LinkedSet;
 use print::Changed;
 use prune::{Kept, Loop};
@@ -146,6 +146,8 @@ pub struct Rejection {
     pub message: String,
     /// The register at fault, where one is.
     pub register: Option<Reg>,
+    /// The message is in the log already, with more behind it.
+    pub logged: bool,
 }
 
 impl Rejection {
@@ -157,7 +159,7 @@ impl Rejection {
 
 /// A rejection with the kernel's line.
 pub(crate) fn reject(errno: Errno, message: impl fmt::Display) -> Rejection {
-    Rejection { errno, message: message.to_string(), register: None }
+    Rejection { errno, message: message.to_string(), register: None, logged: false }
 }
 
 /// A rejection of what is not built yet, by its name.
@@ -313,7 +315,14 @@ impl<O: Observer> Verifier<O> {
             done: None,
             input,
         };
-        if let Err(rejection) = verifier.prepare(environment) {
+        let prepared = verifier.prepare(environment);
+        verifier.observer.prepared(&Prepared {
+            input: &verifier.input,
+            insns: &verifier.insns,
+            marks: &verifier.marks,
+            maps: &verifier.maps,
+        });
+        if let Err(rejection) = prepared {
             verifier.end(Err(rejection));
         }
         verifier
@@ -368,6 +377,17 @@ impl<O: Observer> Verifier<O> {
         &self.observer
     }
 
+    /// The log so far.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Gives up where it is: who watched, the log and the counters so far. What is known of the program is
+    /// no verdict.
+    pub fn abandon(self) -> (O, Log, Stats) {
+        (self.observer, self.log, self.stats)
+    }
+
     /// Walks to the end, and answers.
     pub fn finish(mut self) -> Outcome<O> {
         while self.step(u32::MAX) == Progress::Running {}
@@ -389,10 +409,11 @@ impl<O: Observer> Verifier<O> {
 
     fn end(&mut self, result: Result<(), Rejection>) {
         if let Err(rejection) = &result {
-            if !rejection.message.is_empty() {
+            if !rejection.message.is_empty() && !rejection.logged {
                 let _ = writeln!(self.log, "{}", rejection.message);
             }
-            self.observer.rejected();
+            let pc = (self.stats.processed > 0).then_some(self.pc);
+            self.observer.rejected(rejection, pc);
         }
         self.log_statistics(result.is_ok());
         self.done = Some(result);

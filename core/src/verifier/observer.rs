@@ -1,13 +1,34 @@
 //! Who watches the verifier.
 
+use super::cfg::Marks;
+use super::register::MapInfo;
 use super::state::{State, StateId};
-use crate::isa::Pc;
+use super::{Input, Rejection};
+use crate::isa::{DecodeError, Insn, Pc};
+
+/// A program, and what the passes before the walk found.
+#[derive(Clone, Copy)]
+pub struct Prepared<'a> {
+    /// As it was given.
+    pub input: &'a Input,
+    /// Its instructions, an entry per slot.
+    pub insns: &'a [Result<Insn, DecodeError>],
+    /// Loops and live registers, an entry per slot.
+    pub marks: &'a [Marks],
+    /// The maps that it refers to, in the order of its first references.
+    pub maps: &'a [MapInfo],
+}
 
 /// Told what the verifier does, as it does it. Every method does nothing by default; with [`Nobody`] the
 /// calls vanish.
 pub trait Observer {
-    /// An instruction is about to be walked in this state.
-    fn step(&mut self, _pc: Pc, _state: &State) {}
+    /// The passes before the walk are done, or one of them rejected the program.
+    fn prepared(&mut self, _program: &Prepared<'_>) {}
+    /// A walk begins, other than the program's own: of a function that is checked by itself.
+    fn entry(&mut self, _pc: Pc) {}
+    /// An instruction is about to be walked in this state. `log` is where its line begins in the log, in
+    /// bytes; 0 where the log shows no instructions.
+    fn step(&mut self, _pc: Pc, _state: &State, _log: usize) {}
     /// Both sides of the branch just walked have to be explored; the answer comes back with
     /// [`Observer::resume`] when the side that was put aside is taken up.
     fn fork(&mut self) -> u32 {
@@ -23,8 +44,8 @@ pub trait Observer {
     fn exit(&mut self) {}
     /// A value of a frame was found to matter exactly: register, or stack slot.
     fn precise(&mut self, _state: Option<StateId>, _frame: usize, _register: Option<u8>, _slot: Option<u8>) {}
-    /// The program was rejected.
-    fn rejected(&mut self) {}
+    /// The program was rejected: at this instruction, where one was being walked.
+    fn rejected(&mut self, _rejection: &Rejection, _pc: Option<Pc>) {}
 }
 
 /// Watches nothing.

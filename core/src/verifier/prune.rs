@@ -210,7 +210,8 @@ impl<O: Observer> Verifier<O> {
     fn infinite_loop(&mut self, pc: Pc, id: StateId) -> Rejection {
         self.log_source_line(pc);
         let current = self.state.current();
-        let _ = writeln!(self.log, "infinite loop detected at insn {pc}");
+        let rejection = reject(Errno::EINVAL, format_args!("infinite loop detected at insn {pc}"));
+        let _ = writeln!(self.log, "{}", rejection.message);
         let _ = self.log.write_str("cur state:");
         self.log_frame(current, None);
         let _ = self.log.write_str("old state:");
@@ -219,7 +220,7 @@ impl<O: Observer> Verifier<O> {
             let _ = print::write_frame(&old.state, current, None, &self.maps, &mut self.log);
         }
         // The line stands above the states: nothing more is to be said at the end.
-        Rejection { message: alloc::string::String::new(), ..reject(Errno::EINVAL, "") }
+        Rejection { logged: true, ..rejection }
     }
 }
 

@@ -53,7 +53,7 @@ impl<O: Observer> Verifier<O> {
             self.record(None, None);
         }
         self.log_instruction();
-        self.observer.step(pc, &self.state);
+        self.observer.step(pc, &self.state, self.line_end.map_or(0, |(end, len)| end - len));
         self.seen[pc.index()].walked = true;
         self.previous = Some(pc);
         let next = self.walk_insn(pc)?;

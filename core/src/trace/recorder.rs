@@ -1,0 +1,213 @@
+//! What is recorded, as the verifier works.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::describe;
+use super::diagnostics::diagnose;
+use super::tree::Tree;
+use super::view::{Diagnostic, KeptState, Segment, SegmentId, StateView, Step};
+use crate::isa::{DecodeError, Insn, Pc};
+use crate::verifier::observer::{Observer, Prepared};
+use crate::verifier::register::MapInfo;
+use crate::verifier::state::{State, StateId};
+use crate::verifier::{Input, Rejection};
+
+/// The program that was verified, as far as explaining its states takes.
+#[derive(Debug)]
+pub(super) struct Program {
+    pub input: Input,
+    pub insns: Vec<Result<Insn, DecodeError>>,
+    pub maps: Vec<MapInfo>,
+    /// Registers that are read on, by slot.
+    pub live: Vec<u16>,
+}
+
+/// Watches a verification and keeps what it did.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    program: Option<Program>,
+    tree: Tree,
+    pcs: Vec<u32>,
+    logged: Vec<u32>,
+    states: Vec<State>,
+    rejection: Option<(Rejection, Option<Pc>)>,
+}
+
+impl Recorder {
+    /// One that has seen nothing.
+    pub fn new() -> Recorder {
+        Recorder { tree: Tree::new(), ..Recorder::default() }
+    }
+
+    /// Steps seen so far.
+    pub fn steps(&self) -> u32 {
+        self.pcs.len() as u32
+    }
+
+    /// The trace of what was seen.
+    pub fn finish(self) -> Trace {
+        Trace {
+            program: self.program,
+            segments: self.tree.segments,
+            kept: self.tree.kept,
+            pcs: self.pcs,
+            logged: self.logged,
+            states: self.states,
+            rejection: self.rejection,
+        }
+    }
+}
+
+impl Observer for Recorder {
+    fn prepared(&mut self, program: &Prepared<'_>) {
+        self.program = Some(Program {
+            input: program.input.clone(),
+            insns: program.insns.to_vec(),
+            maps: program.maps.to_vec(),
+            live: program.marks.iter().map(|marks| marks.live).collect(),
+        });
+    }
+    fn entry(&mut self, _pc: Pc) {
+        self.tree.entry();
+    }
+    fn step(&mut self, pc: Pc, state: &State, log: usize) {
+        self.tree.step(pc);
+        self.pcs.push(pc.0);
+        self.logged.push(log as u32);
+        self.states.push(State { history: Vec::new(), ..state.clone() });
+    }
+    fn fork(&mut self) -> u32 {
+        self.tree.fork().0
+    }
+    fn resume(&mut self, token: u32, _pc: Pc) {
+        self.tree.resume(SegmentId(token));
+    }
+    fn kept(&mut self, _id: StateId, pc: Pc) {
+        self.tree.kept(pc);
+    }
+    fn pruned(&mut self, by: StateId, looping: bool, pc: Pc) {
+        self.tree.pruned(by, looping, pc);
+    }
+    fn exit(&mut self) {
+        self.tree.exit();
+    }
+    fn rejected(&mut self, rejection: &Rejection, pc: Option<Pc>) {
+        self.tree.rejected(pc);
+        self.rejection = Some((rejection.clone(), pc));
+    }
+}
+
+/// What a verification did.
+#[derive(Debug)]
+pub struct Trace {
+    pub(super) program: Option<Program>,
+    segments: Vec<Segment>,
+    kept: Vec<KeptState>,
+    pcs: Vec<u32>,
+    logged: Vec<u32>,
+    states: Vec<State>,
+    pub(super) rejection: Option<(Rejection, Option<Pc>)>,
+}
+
+impl Trace {
+    /// Number of steps.
+    pub fn steps(&self) -> u32 {
+        self.pcs.len() as u32
+    }
+
+    /// The exploration tree, in the order in which the verifier began its nodes, which is its preorder.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// The states that the verifier kept, by [`StateId`].
+    pub fn kept_states(&self) -> &[KeptState] {
+        &self.kept
+    }
+
+    /// The slot of a step; of the last one for a step past the end.
+    pub fn pc(&self, step: Step) -> Pc {
+        Pc(self.pcs.get(step.0 as usize).or(self.pcs.last()).copied().unwrap_or(0))
+    }
+
+    /// The segment of a step.
+    pub fn segment(&self, step: Step) -> SegmentId {
+        // Segments without steps share their first step with the one after.
+        let end = self.segments.partition_point(|segment| segment.first <= step);
+        let own = self.segments[..end].iter().rposition(|segment| segment.len > 0);
+        SegmentId(own.unwrap_or(0) as u32)
+    }
+
+    /// The step before, on the same path.
+    pub fn previous(&self, step: Step) -> Option<Step> {
+        let mut segment = self.segments.get(self.segment(step).0 as usize)?;
+        if step > segment.first {
+            return Some(Step(step.0 - 1));
+        }
+        loop {
+            segment = self.segments.get(segment.parent?.0 as usize)?;
+            if segment.len > 0 {
+                return Some(Step(segment.first.0 + segment.len - 1));
+            }
+        }
+    }
+
+    /// How often each slot was walked.
+    pub fn visits(&self) -> Vec<u32> {
+        let slots = self.program.as_ref().map_or(0, |program| program.insns.len());
+        let mut visits = vec![0; slots];
+        for pc in &self.pcs {
+            if let Some(count) = visits.get_mut(*pc as usize) {
+                *count += 1;
+            }
+        }
+        visits
+    }
+
+    /// The next step behind `after` that was walked at a slot, from the beginning again where there is none.
+    pub fn find(&self, pc: Pc, after: Step) -> Option<Step> {
+        let middle = self.pcs.len().min(after.0 as usize + 1);
+        let (before, behind) = self.pcs.split_at(middle);
+        let found = behind.iter().position(|at| *at == pc.0).map(|at| at + middle);
+        found.or_else(|| before.iter().position(|at| *at == pc.0)).map(|at| Step(at as u32))
+    }
+
+    /// What is known before a step, with what the step before it changed marked. `None` past the end.
+    pub fn state(&self, step: Step) -> Option<StateView> {
+        let state = self.at(step)?;
+        let before = self.previous(step).and_then(|step| self.at(step));
+        let program = self.program.as_ref()?;
+        let mut view = describe::state(program, state, before);
+        (view.step, view.segment) = (step, self.segment(step));
+        Some(view)
+    }
+
+    /// Why the program was rejected; `None` where it was not.
+    pub fn diagnostic(&self) -> Option<Diagnostic> {
+        diagnose(self)
+    }
+
+    /// Where the log has the line of a step, in bytes. `None` where the log does not show every instruction.
+    pub fn log_position(&self, step: Step) -> Option<u32> {
+        self.logged.get(step.0 as usize).copied().filter(|_| self.is_logged())
+    }
+
+    /// How many steps have their line before or at a byte of the log.
+    pub(super) fn steps_logged_up_to(&self, byte: u32) -> u32 {
+        if !self.is_logged() {
+            return 0;
+        }
+        self.logged.partition_point(|at| *at <= byte) as u32
+    }
+
+    fn is_logged(&self) -> bool {
+        let all = crate::verifier::log::level::ALL;
+        self.program.as_ref().is_some_and(|program| program.input.log_level & all != 0)
+    }
+
+    /// The verifier's state before a step.
+    pub(super) fn at(&self, step: Step) -> Option<&State> {
+        self.states.get(step.0 as usize)
+    }
+}
