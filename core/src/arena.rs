@@ -8,6 +8,10 @@
 //! The promise is that no access leaves the arena. Which object an access may touch is the verifier's
 //! business; [`Arena::check`] is how the strict mode looks over its shoulder.
 
+mod journal;
+
+pub use journal::{Journal, Journaled};
+
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -231,9 +235,17 @@ pub struct OutOfArena;
 /// A [`Memory`] and the objects in it.
 #[derive(Clone)]
 pub struct Arena<M> {
-    memory: M,
+    memory: Journaled<M>,
     objects: BTreeMap<u32, Object>,
     /// Free ranges by address: (start, length), never adjacent.
+    free: BTreeMap<u32, u32>,
+    used: u64,
+}
+
+/// The objects of an arena at some time, without their bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Layout {
+    objects: BTreeMap<u32, Object>,
     free: BTreeMap<u32, u32>,
     used: u64,
 }
@@ -251,16 +263,26 @@ impl<M: Memory> Arena<M> {
         if capacity > start {
             free.insert(start, capacity - start);
         }
-        Arena { memory, objects: BTreeMap::new(), free, used: 0 }
+        Arena { memory: Journaled::new(memory), objects: BTreeMap::new(), free, used: 0 }
     }
 
     /// The bytes.
     pub fn memory(&self) -> &M {
-        &self.memory
+        self.memory.bare()
     }
-    /// The bytes, to write.
-    pub fn memory_mut(&mut self) -> &mut M {
+    /// The bytes, to write: in a recorded run the old ones are kept.
+    pub fn memory_mut(&mut self) -> &mut Journaled<M> {
         &mut self.memory
+    }
+    /// Which objects there are, apart from their bytes.
+    pub fn layout(&self) -> Layout {
+        let Arena { memory: _, objects, free, used } = self;
+        Layout { objects: objects.clone(), free: free.clone(), used: *used }
+    }
+    /// Makes the objects those of the layout, and leaves the bytes.
+    pub fn set_layout(&mut self, layout: &Layout) {
+        let Layout { objects, free, used } = layout.clone();
+        (self.objects, self.free, self.used) = (objects, free, used);
     }
     /// Bytes that live objects take, guards included.
     pub fn used(&self) -> u64 {

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::arena::{Arena, Memory, ObjectKind};
+use crate::arena::{Arena, Layout, Memory, ObjectKind};
 use crate::errno::Errno;
 use crate::map::{AnyMap, MapContext, MapId, MapSpec};
 
@@ -86,6 +86,41 @@ impl<M: Memory> Resources<M> {
     }
 }
 
+/// Resources at some time, without the arena's bytes and what was printed.
+pub struct Snapshot<M> {
+    layout: Layout,
+    maps: Maps<M>,
+    clock: Clock,
+    random: Random,
+    cpus: u32,
+    cpu: u32,
+}
+
+impl<M: Memory> Resources<M> {
+    /// What [`Resources::restore`] goes back to.
+    pub fn snapshot(&self) -> Snapshot<M> {
+        // Named one by one: whoever adds a field decides here what going back means for it.
+        let Resources { arena, maps, clock, random, cpus, cpu, printed: _ } = self;
+        Snapshot {
+            layout: arena.layout(),
+            maps: maps.clone(),
+            clock: *clock,
+            random: *random,
+            cpus: *cpus,
+            cpu: *cpu,
+        }
+    }
+
+    /// Goes back to the snapshot, in all but the arena's bytes and what was printed.
+    pub fn restore(&mut self, snapshot: &Snapshot<M>) {
+        let Snapshot { layout, maps, clock, random, cpus, cpu } = snapshot;
+        self.arena.set_layout(layout);
+        self.maps = maps.clone();
+        (self.clock, self.random) = (*clock, *random);
+        (self.cpus, self.cpu) = (*cpus, *cpu);
+    }
+}
+
 /// The maps of a system, by id and by the address of their handles.
 pub struct Maps<M> {
     by_id: BTreeMap<MapId, Entry<M>>,
@@ -98,6 +133,19 @@ struct Entry<M> {
     handle: u32,
     references: u32,
     frozen: bool,
+}
+
+impl<M: Memory> Clone for Maps<M> {
+    fn clone(&self) -> Maps<M> {
+        let entry = |e: &Entry<M>| Entry {
+            map: e.map.boxed_clone(),
+            handle: e.handle,
+            references: e.references,
+            frozen: e.frozen,
+        };
+        let by_id = self.by_id.iter().map(|(id, e)| (*id, entry(e))).collect();
+        Maps { by_id, by_handle: self.by_handle.clone(), last: self.last }
+    }
 }
 
 impl<M> Default for Maps<M> {

@@ -93,14 +93,23 @@ impl From<Fault> for TrapKind {
 }
 
 /// What a return restores.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Caller {
     back: u32,
     saved: [u64; 4],
 }
 
+/// A frame of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Frame {
+    /// Its next instruction: for a caller, the one that the call returns to.
+    pub pc: Pc,
+    /// Its r10; the 512 bytes below it are its stack.
+    pub pointer: u64,
+}
+
 /// A run in progress.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Machine {
     /// r0 to r10.
     pub registers: [u64; Reg::COUNT],
@@ -110,6 +119,8 @@ pub struct Machine {
     pub mode: Mode,
     /// Instructions that it has run.
     pub executed: u64,
+    /// Helpers and kernel functions that it has called: what may change more than the memory.
+    pub helper_calls: u64,
     callers: Vec<Caller>,
     stack: u32,
     may_goto: u64,
@@ -142,6 +153,7 @@ impl Machine {
             pc: Pc(0),
             mode: Mode::Plain,
             executed: 0,
+            helper_calls: 0,
             callers: Vec::new(),
             stack,
             may_goto: MAY_GOTO,
@@ -156,6 +168,13 @@ impl Machine {
     /// How many calls deep it is.
     pub fn depth(&self) -> usize {
         self.callers.len()
+    }
+
+    /// The frames, the program's own first: where each goes on, and its frame pointer.
+    pub fn frames(&self) -> impl Iterator<Item = Frame> {
+        let top = u64::from(self.stack) + u64::from(FRAME_LEN) * MAX_FRAMES as u64;
+        let pcs = self.callers.iter().map(|caller| Pc(caller.back)).chain([self.pc]);
+        pcs.zip(0..).map(move |(pc, depth)| Frame { pc, pointer: top - u64::from(FRAME_LEN) * depth })
     }
 
     /// Runs at most `budget` instructions.
@@ -290,6 +309,7 @@ impl Machine {
             Insn::Call(CallTarget::Helper(number)) => {
                 let mut args = [0; 5];
                 args.copy_from_slice(&self.registers[1..6]);
+                self.helper_calls += 1;
                 let mut call = Call { args, resources, run };
                 let result = helper::dispatch(number, &mut call).map_err(TrapKind::Helper)?;
                 self.registers[0] = result;

@@ -6,6 +6,7 @@ use crate::arena::{Arena, Memory, ObjectKind};
 use crate::errno::Errno;
 
 /// An array map.
+#[derive(Clone)]
 pub struct Array {
     spec: MapSpec,
     base: u32,

@@ -20,6 +20,7 @@ const FIRST_CHUNK: u32 = 16;
 const MAX_CHUNK_BYTES: u32 = 1 << 20;
 
 /// A hash map.
+#[derive(Clone)]
 pub struct Hash {
     spec: MapSpec,
     stride: u32,

@@ -59,7 +59,7 @@ pub struct MapContext<'a, M> {
 ///
 /// Keys and values given to it have the lengths of its [`MapSpec`], values of the system call's side
 /// [`Map::user_value_size`].
-pub trait Map<M: Memory> {
+pub trait Map<M: Memory>: CloneMap<M> {
     /// What it was created with.
     fn spec(&self) -> &MapSpec;
 
@@ -154,3 +154,16 @@ pub trait Map<M: Memory> {
 
 /// A map of any type.
 pub type AnyMap<M> = Box<dyn Map<M> + Send>;
+
+/// Copies of a map's own state, for going back to it: any map that is `Clone` has it. The values stay in the
+/// arena.
+pub trait CloneMap<M: Memory> {
+    /// A copy that refers to the same values.
+    fn boxed_clone(&self) -> AnyMap<M>;
+}
+
+impl<M: Memory, T: Map<M> + Clone + Send + 'static> CloneMap<M> for T {
+    fn boxed_clone(&self) -> AnyMap<M> {
+        Box::new(self.clone())
+    }
+}

@@ -8,6 +8,7 @@ pub mod descriptors;
 pub mod info;
 pub mod maps;
 pub mod programs;
+pub mod recorded_run;
 pub mod test_run;
 
 use alloc::boxed::Box;

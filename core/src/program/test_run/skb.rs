@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{INTERFACES, Input, LINK_HEADER, Output, Run, context, only_within, read, set_word, word};
-use crate::arena::{Fault, Memory, ObjectKind};
+use crate::arena::{Fault, Journaled, Memory, ObjectKind};
 use crate::errno::Errno;
 use crate::helper::Packet;
 use crate::resources::Resources;
@@ -213,7 +213,7 @@ pub(super) fn prepare<M: Memory>(
     run.context.packet_fields = Some([field::DATA, field::DATA_END, field::DATA_META]);
     run.context.len_field = Some(field::LEN);
     let memory = resources.arena.memory_mut();
-    let lay = |memory: &mut M, at: u32, bytes: &[u8]| memory.write(at.into(), bytes);
+    let lay = |memory: &mut Journaled<M>, at: u32, bytes: &[u8]| memory.write(at.into(), bytes);
     let all = lay(memory, start, data)
         .and_then(|()| lay(memory, sock.address, &socket))
         .and_then(|()| lay(memory, object.address, &skb))
