@@ -7,6 +7,7 @@
 
 pub mod array;
 pub mod hash;
+pub mod record;
 pub mod types;
 
 use alloc::boxed::Box;

@@ -173,6 +173,11 @@ pub(super) fn create<M: Memory + 'static>(
         if !key_fits || size(spec.btf_value_type_id) != Some(spec.value_size) {
             return Err(Errno::EINVAL);
         }
+        let value = crate::object::btf::TypeId(spec.btf_value_type_id);
+        if crate::map::record::has_special_field(&btf.btf, value) {
+            // Not built yet: such a value may not be read and written as plain bytes.
+            return Err(Errno::EOPNOTSUPP);
+        }
     }
     if ifindex != 0 {
         return Err(Errno::EOPNOTSUPP);

@@ -182,8 +182,11 @@ impl<O: Observer> Verifier<O> {
                 self.check_helper_memory(reg, size.into(), access, false, gathered)?;
             }
             Arg::Memory(access) => gathered.memory = Some((reg, access)),
-            Arg::FixedMemory { size, access, .. } => {
+            Arg::FixedMemory { size, align, access } => {
                 self.check_helper_memory(reg, size.into(), access, false, gathered)?;
+                if align > 1 {
+                    self.check_alignment(&register, 0, align, true)?;
+                }
             }
             Arg::Size => self.check_size(reg, &register, false, gathered)?,
             Arg::SizeOrZero => self.check_size(reg, &register, true, gathered)?,

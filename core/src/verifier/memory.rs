@@ -5,7 +5,7 @@ use super::observer::Observer;
 use super::register::{Kind, MapRef, Register, SocketKind};
 use super::{Rejection, Verifier, constant_at, flag, not_built, policy, reject};
 use crate::errno::Errno;
-use crate::isa::{Operand, Reg, Size, Width};
+use crate::isa::{Insn, Operand, Reg, Size, Width};
 use crate::map::types::flag as map_flag;
 use crate::program::{FieldKind, PacketAccess};
 
@@ -104,8 +104,10 @@ impl<O: Observer> Verifier<O> {
     ) -> Result<(), Rejection> {
         let bytes = size.bytes();
         let full = off + i64::from(pointer.offset);
+        let strict = self.input.flags & flag::STRICT_ALIGNMENT != 0
+            || matches!(self.insns[self.pc.index()], Ok(Insn::Atomic { .. }));
         if !pointer.maybe_null {
-            self.check_alignment(pointer, off, bytes)?;
+            self.check_alignment(pointer, off, bytes, strict)?;
         }
         let mut loaded = Register::UNKNOWN;
         match pointer.kind {
@@ -128,6 +130,8 @@ impl<O: Observer> Verifier<O> {
             Kind::Context => {
                 self.check_pointer_offset(pointer, base, false)?;
                 let gives = self.input.program_type.access(off, bytes, mode == Mode::Write);
+                // The sign of a pointer can't be extended.
+                let gives = gives.filter(|gives| !sign_extend || *gives == FieldKind::Scalar);
                 let gives = gives.ok_or_else(|| {
                     let message = format_args!("invalid bpf_context access off={off} size={bytes}");
                     reject(Errno::EACCES, message).of(base)
@@ -201,8 +205,13 @@ impl<O: Observer> Verifier<O> {
         constant_at(bytes, offset + pointer.var.as_constant()? as i64, size)
     }
 
-    fn check_alignment(&self, pointer: &Register, off: i64, bytes: u32) -> Result<(), Rejection> {
-        let strict = self.input.flags & flag::STRICT_ALIGNMENT != 0;
+    pub(super) fn check_alignment(
+        &self,
+        pointer: &Register,
+        off: i64,
+        bytes: u32,
+        strict: bool,
+    ) -> Result<(), Rejection> {
         let what = match pointer.kind {
             Kind::Packet | Kind::PacketMeta => "packet",
             Kind::Stack { .. } => "stack",
