@@ -461,8 +461,8 @@ pub struct Row {
     pub key: Vec<u8>,
     /// Its value.
     pub value: Vec<u8>,
-    /// Whether the last action changed it.
-    pub changed: bool,
+    /// The value before the last action, where that changed it; empty where there was no such entry.
+    pub before: Option<Vec<u8>>,
 }
 
 /// A point of a concrete run.

@@ -17,6 +17,7 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   play [--port N]        install what is missing, build the page, serve it on loopback
+  serve [--port N]       serve the page as it was built last
   test [--only STAGE]…   install what is missing, run every test there is (stages: see `test --list`)
   package                build the npm package into target/npm, as a folder and a tarball
   tools                  install what is missing, and say where it is
@@ -26,11 +27,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
-        ["play"] => play::run(8617),
-        ["play", "--port", port] => match port.parse() {
-            Ok(port) => play::run(port),
-            Err(_) => Err(anyhow::anyhow!("--port takes a number from 0 to 65535, not '{port}'")),
-        },
+        ["play", rest @ ..] => port(rest).and_then(play::run),
+        ["serve", rest @ ..] => port(rest).and_then(|port| serve::run(&root().join("dist"), port)),
         ["test", rest @ ..] => test::run(rest),
         ["package"] => package::run().map(|tarball| println!("packed {}", tarball.display())),
         ["tools"] => tools::install_all(),
@@ -46,6 +44,17 @@ fn main() -> ExitCode {
             eprintln!("xtask: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The port that `--port N` names; 0 takes any free one.
+fn port(arguments: &[&str]) -> anyhow::Result<u16> {
+    match arguments {
+        [] => Ok(8617),
+        ["--port", port] => {
+            port.parse().map_err(|_| anyhow::anyhow!("--port takes a number from 0 to 65535, not '{port}'"))
+        }
+        other => Err(anyhow::anyhow!("only --port N is known here, not '{}'", other.join(" "))),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Building the page into `dist`.
 
 use crate::{root, stage};
-use anyhow::Result;
-use std::path::PathBuf;
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 /// Installs the page's npm packages, as the lock file has them.
 pub fn npm_packages() -> Result<()> {
@@ -15,5 +16,67 @@ pub fn build() -> Result<PathBuf> {
     // trunk is told to stay offline, so that it takes the pinned tools: crates come first.
     stage::run(&mut stage::command("cargo", &["fetch", "--locked", "--quiet"]))?;
     stage::run(&mut stage::command("trunk", &["build", "--release"]))?;
-    Ok(root().join("dist"))
+    let folder = root().join("dist");
+    name_by_content(&folder)?;
+    Ok(folder)
+}
+
+/// Files that trunk names without a hash, each before those that speak of it.
+const UNHASHED: &[&str] = &["worker_bg.wasm", "worker.js", "worker_loader.js", "boot.js"];
+
+/// Puts a hash of the content into the names of [`UNHASHED`], so that no build meets another's files.
+fn name_by_content(folder: &Path) -> Result<()> {
+    for (at, name) in UNHASHED.iter().enumerate() {
+        let from = folder.join(name);
+        let content = fs::read(&from).with_context(|| format!("trunk built no {name}"))?;
+        let (stem, ending) = name.rsplit_once('.').context("a file's name has an ending")?;
+        let hashed = format!("{stem}-{:016x}.{ending}", fnv1a(&content));
+        fs::rename(&from, folder.join(&hashed))?;
+        for speaks in UNHASHED[at + 1..].iter().copied().chain(["index.html"]) {
+            let path = folder.join(speaks);
+            if !speaks.ends_with("wasm") {
+                let text = fs::read_to_string(&path).with_context(|| format!("trunk built no {speaks}"))?;
+                fs::write(&path, replace_name(&text, name, &hashed))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Replaces a file's name where it stands alone: `worker.js` is no part of `other-worker.js`.
+fn replace_name(text: &str, name: &str, by: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(name) {
+        let (before, found) = rest.split_at(at);
+        let alone = !before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '-');
+        out.push_str(before);
+        out.push_str(if alone { by } else { name });
+        rest = &found[name.len()..];
+    }
+    out + rest
+}
+
+/// The 64-bit FNV-1a hash: the same on every machine.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_replaced_where_it_stands_alone() {
+        let text = "a('./worker.js'); b('./my_worker.js'); c(worker.js)";
+        let after = "a('./worker-1.js'); b('./my_worker.js'); c(worker-1.js)";
+        assert_eq!(replace_name(text, "worker.js", "worker-1.js"), after);
+    }
+
+    #[test]
+    fn the_hash_is_fnv1a() {
+        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c);
+    }
 }

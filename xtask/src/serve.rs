@@ -32,8 +32,19 @@ fn answer(folder: &Path, request: Request) -> std::io::Result<()> {
     request.respond(response)
 }
 
-/// What every answer carries: nothing is kept between two builds.
-const HEADERS: &[(&str, &str)] = &[("Cache-Control", "no-cache"), ("X-Content-Type-Options", "nosniff")];
+/// What every answer carries: nothing is kept between two builds, and nothing comes from another host.
+/// A worker's policy is that of its own answer, which is why this is a header and no `meta`.
+const HEADERS: &[(&str, &str)] = &[
+    ("Cache-Control", "no-cache"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; \
+         connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'",
+    ),
+];
 
 /// The file that a path names, or `None` where it names none inside the folder.
 fn file_of(folder: &Path, url: &str) -> Option<PathBuf> {

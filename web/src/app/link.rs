@@ -23,8 +23,7 @@ impl Link {
     /// # Errors
     /// Where the browser has no workers.
     pub fn start(heard: Callback<Event>, failed: Callback<String>) -> Result<Link, String> {
-        let worker =
-            Worker::new("./worker_loader.js").map_err(|_| "this browser starts no workers".to_owned())?;
+        let worker = Worker::new(&script()).map_err(|_| "this browser starts no workers".to_owned())?;
         let waiting = Rc::new(RefCell::new(Some(Vec::new())));
         let queue = waiting.clone();
         let target = worker.clone();
@@ -66,6 +65,14 @@ impl Drop for Link {
         self.worker.set_onerror(None);
         self.worker.terminate();
     }
+}
+
+/// The worker's script, whose name changes with the build: `index.html` says it.
+fn script() -> String {
+    let document = web_sys::window().and_then(|w| w.document());
+    let meta = document.and_then(|d| d.query_selector("meta[name=worker]").ok()).flatten();
+    let name = meta.and_then(|m| m.get_attribute("content"));
+    format!("./{}", name.as_deref().unwrap_or("worker_loader.js"))
 }
 
 fn post(worker: &Worker, request: &Request) {

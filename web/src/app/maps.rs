@@ -35,10 +35,10 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
         let remove = scope.callback(move |_: MouseEvent| Msg::Remove(gone.clone()));
         let shown = text(&row.value);
         html! {
-            <div key={hex::spaced(&key)} class={classes!("row", row.changed.then_some("changed"))} role="row">
+            <div key={hex::spaced(&key)} class={classes!("row", row.before.is_some().then_some("changed"))} role="row">
                 <span role="rowheader" class="mono key">{ text(&key) }<small>{ bytes(&key) }</small></span>
                 <span role="gridcell" class="mono value">
-                    if row.changed { <span class="delta" title="changed by the last action">{"•"}</span> }
+                    if row.before.is_some() { <span class="delta" title="changed by the last action">{"•"}</span> }
                     if writable {
                         <input aria-label={format!("Value of {} {}", name, text(&key))} value={shown} {onchange} />
                     } else { { shown } }

@@ -1,0 +1,12 @@
+// Starts the page's module. A file of its own: the content-security policy forbids inline scripts.
+
+const { module, wasm } = document.querySelector("script[data-module]").dataset;
+
+try {
+  const { default: start } = await import(new URL(module, document.baseURI).href);
+  await start({ module_or_path: new URL(wasm, document.baseURI) });
+  document.getElementById("boot")?.remove();
+} catch (error) {
+  document.getElementById("boot").textContent =
+    `The page could not be started (${error}). It needs a browser with WebAssembly: Chromium 123, Firefox 120, Safari 17.5, or newer.`;
+}
