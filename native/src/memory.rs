@@ -6,6 +6,9 @@ use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
+/// Bytes of an arena that holds all that a 32-bit offset reaches.
+pub const ARENA_LEN: usize = (1 << 32) - 4096;
+
 /// One range of anonymous pages, as long as it lives.
 pub struct ReservedMemory {
     base: *mut u8,

@@ -6,10 +6,7 @@ use glasshive::syscall::attr::UserMemory;
 use glasshive::syscall::descriptors::Descriptors;
 use std::sync::{Mutex, MutexGuard};
 
-use crate::memory::ReservedMemory;
-
-/// Bytes of the arena: all that a 32-bit offset reaches.
-const ARENA_LEN: usize = (1 << 32) - 4096;
+use crate::memory::{ARENA_LEN, ReservedMemory};
 
 static SYSTEM: Mutex<Option<Kernel<ReservedMemory>>> = Mutex::new(None);
 

@@ -10,6 +10,7 @@ mod elf;
 mod fixup;
 mod maps;
 mod sections;
+pub mod write;
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -176,6 +176,21 @@ impl ProgramKind {
         })?;
         Some(row.2)
     }
+
+    /// The shortest section name that stands for this; `None` where there is none. An attach type of 0 is also
+    /// what a program has that says nothing of it: then the name may stand for another one.
+    pub fn section_name(self) -> Option<&'static str> {
+        let shortest = |fits: &dyn Fn(&ProgramKind) -> bool| {
+            let rows =
+                ROWS.iter().filter(|row| fits(&row.2) && ProgramKind::of_section(row.0) == Some(row.2));
+            rows.map(|row| row.0).min_by_key(|name| name.len())
+        };
+        shortest(&|kind| *kind == self).or_else(|| {
+            shortest(&|kind| {
+                self.attach_type == 0 && (kind.program_type, kind.flags) == (self.program_type, self.flags)
+            })
+        })
+    }
 }
 
 #[cfg(test)]
