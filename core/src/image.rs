@@ -1,6 +1,11 @@
 //! What the engines run: a program after the verifier, with every map resolved to an address.
 
+pub mod lowered;
+
 use alloc::vec::Vec;
+use core::cell::OnceCell;
+
+use lowered::Op;
 
 use crate::isa::{Imm64, Insn, Pc};
 
@@ -31,9 +36,24 @@ pub struct Image {
     insns: Vec<Insn>,
     access: Vec<Access>,
     functions: Vec<Function>,
+    exact: OnceCell<Vec<Op>>,
+    fused: OnceCell<Vec<Op>>,
 }
 
 impl Image {
+    fn new(insns: Vec<Insn>, access: Vec<Access>, functions: Vec<Function>) -> Image {
+        Image { insns, access, functions, exact: OnceCell::new(), fused: OnceCell::new() }
+    }
+
+    /// The slots lowered, one operation each; made when first asked for.
+    pub fn exact(&self) -> &[Op] {
+        self.exact.get_or_init(|| lowered::exact(self))
+    }
+    /// The slots lowered, where it pays two at once; made when first asked for.
+    pub fn fused(&self) -> &[Op] {
+        self.fused.get_or_init(|| lowered::fused(self))
+    }
+
     /// An image of what the verifier accepted.
     ///
     /// `insns` has an entry per slot; the second slot of a [`Insn::LoadImm64`] holds a copy of the first,
@@ -45,7 +65,7 @@ impl Image {
             i,
             Insn::LoadImm64 { value, .. } if !matches!(value, Imm64::Value(_) | Imm64::Function { .. })
         )));
-        Image { insns, access, functions }
+        Image::new(insns, access, functions)
     }
 
     /// An image of raw instructions that no verifier saw, for tests and benches of engines. `bpf(2)`
@@ -65,7 +85,8 @@ impl Image {
         starts.sort();
         starts.dedup();
         let functions = starts.into_iter().map(|start| Function { start, stack_depth: 512 }).collect();
-        Image { access: alloc::vec![Access::Normal; insns.len()], insns, functions }
+        let access = alloc::vec![Access::Normal; insns.len()];
+        Image::new(insns, access, functions)
     }
 
     /// The instructions, one entry per slot.

@@ -94,6 +94,11 @@ impl<M: Memory> Journaled<M> {
     pub fn unrecorded(&mut self) -> Option<&mut M> {
         self.journal.is_none().then_some(&mut self.bare)
     }
+    /// The host's memory, past the journal: for engines that made sure that there is none.
+    #[inline(always)]
+    pub(crate) fn bare_mut(&mut self) -> &mut M {
+        &mut self.bare
+    }
     /// Keeps this journal from now on, or none; answers the one that was kept.
     pub fn keep(&mut self, journal: Option<Journal>) -> Option<Journal> {
         mem::replace(&mut self.journal, journal)

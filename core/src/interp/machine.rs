@@ -127,7 +127,7 @@ pub struct Machine {
 }
 
 /// Where control goes.
-enum Flow {
+pub(super) enum Flow {
     Next,
     Jump(i64),
     Exit,
@@ -178,6 +178,9 @@ impl Machine {
     }
 
     /// Runs at most `budget` instructions.
+    ///
+    /// Where nobody watches, and the budget is not nearly used up, by the fused form; else one instruction
+    /// at a time.
     pub fn run<M: Memory>(
         &mut self,
         image: &Image,
@@ -185,24 +188,18 @@ impl Machine {
         run: &mut RunContext,
         budget: u64,
     ) -> Stop {
-        for _ in 0..budget {
-            let pc = self.pc;
-            let Some(&insn) = image.insns().get(pc.index()) else {
-                return Stop::Trap(Trap { pc, kind: TrapKind::Jump(pc.0.into()) });
-            };
-            self.executed += 1;
-            let access = image.access().get(pc.index()).copied().unwrap_or_default();
-            match self.one(insn, access, resources, run) {
-                Ok(Flow::Next) => self.pc = Pc(pc.0 + insn.slots()),
-                Ok(Flow::Jump(to)) => match u32::try_from(to) {
-                    Ok(to) => self.pc = Pc(to),
-                    Err(_) => return Stop::Trap(Trap { pc, kind: TrapKind::Jump(to) }),
-                },
-                Ok(Flow::Exit) => return Stop::Exit(self.registers[0]),
-                Err(kind) => return Stop::Trap(Trap { pc, kind }),
+        let limit = self.executed.saturating_add(budget);
+        if self.mode == Mode::Plain && resources.arena.memory_mut().unrecorded().is_some() {
+            // From one jump back, call or return to the next a run passes every slot at most once.
+            let slack = 2 * image.insns().len() as u64 + 16;
+            if budget > slack {
+                match self.dispatch::<M, false>(image, image.fused(), resources, run, limit - slack) {
+                    Stop::Budget => {}
+                    stop => return stop,
+                }
             }
         }
-        Stop::Budget
+        self.dispatch::<M, true>(image, image.exact(), resources, run, limit)
     }
 
     #[inline(always)]
@@ -239,8 +236,9 @@ impl Machine {
         Ok(address)
     }
 
-    #[inline(always)]
-    fn one<M: Memory>(
+    /// Runs one instruction of any kind, for what the loop has no form of.
+    #[inline(never)]
+    pub(super) fn one<M: Memory>(
         &mut self,
         insn: Insn,
         access: Access,
@@ -320,10 +318,10 @@ impl Machine {
             Insn::Call(CallTarget::Kernel { .. }) => return Err(TrapKind::NotBuilt("a kernel function")),
             Insn::CallReg { reg } => return self.call(self.get(reg) as i64),
             Insn::Exit => {
-                let Some(caller) = self.callers.pop() else { return Ok(Flow::Exit) };
-                self.registers[6..10].copy_from_slice(&caller.saved);
-                self.registers[10] = self.registers[10].wrapping_add(FRAME_LEN.into());
-                return Ok(Flow::Jump(caller.back.into()));
+                let mut r = self.wide();
+                let Some(back) = self.leave(&mut r) else { return Ok(Flow::Exit) };
+                self.registers.copy_from_slice(&r[..Reg::COUNT]);
+                return Ok(Flow::Jump(back.into()));
             }
         }
         Ok(Flow::Next)
@@ -335,14 +333,38 @@ impl Machine {
     }
 
     fn call(&mut self, to: i64) -> Result<Flow, TrapKind> {
-        if self.callers.len() + 1 >= MAX_FRAMES {
+        let mut r = self.wide();
+        if !self.enter(self.pc.0 + 1, &mut r) {
             return Err(TrapKind::CallDepth);
         }
-        let mut saved = [0; 4];
-        saved.copy_from_slice(&self.registers[6..10]);
-        self.callers.push(Caller { back: self.pc.0 + 1, saved });
-        self.registers[10] = self.registers[10].wrapping_sub(FRAME_LEN.into());
+        self.registers.copy_from_slice(&r[..Reg::COUNT]);
         Ok(Flow::Jump(to))
+    }
+
+    fn wide(&self) -> [u64; 16] {
+        let mut r = [0; 16];
+        r[..Reg::COUNT].copy_from_slice(&self.registers);
+        r
+    }
+
+    /// Begins a frame that returns to slot `back`; `false` where there are too many.
+    #[inline(always)]
+    pub(super) fn enter(&mut self, back: u32, r: &mut [u64; 16]) -> bool {
+        if self.callers.len() + 1 >= MAX_FRAMES {
+            return false;
+        }
+        self.callers.push(Caller { back, saved: [r[6], r[7], r[8], r[9]] });
+        r[10] = r[10].wrapping_sub(FRAME_LEN.into());
+        true
+    }
+
+    /// Ends a frame: where it returns to; `None` for the program's own.
+    #[inline(always)]
+    pub(super) fn leave(&mut self, r: &mut [u64; 16]) -> Option<u32> {
+        let caller = self.callers.pop()?;
+        [r[6], r[7], r[8], r[9]] = caller.saved;
+        r[10] = r[10].wrapping_add(FRAME_LEN.into());
+        Some(caller.back)
     }
 
     fn atomic<M: Memory>(
