@@ -56,6 +56,10 @@ errnos! {
 }
 
 impl Errno {
+    /// The error of a positive number, whether it has a name here or not.
+    pub const fn from_number(number: i32) -> Errno {
+        Errno(number)
+    }
     /// The positive number.
     pub const fn number(self) -> i32 {
         self.0

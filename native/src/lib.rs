@@ -1,7 +1,9 @@
 //! glasshive on a host with an operating system.
 //!
 //! [`memory`] keeps the arena in reserved pages, [`process`] is the one system of a process, with the
-//! process's own memory as user memory and its own descriptors as numbers. No logic of eBPF is here.
+//! process's own memory as user memory and its own descriptors as numbers. [`oracle`] puts the same calls to it
+//! and to the running kernel. No logic of eBPF is here.
 
 pub mod memory;
+pub mod oracle;
 pub mod process;
