@@ -9,6 +9,7 @@ pub mod packets;
 pub mod pcap;
 pub mod protocol;
 pub mod session;
+pub mod terms;
 pub mod tidy;
 
 #[cfg(feature = "app")]

@@ -1,5 +1,7 @@
 //! The bar on top, the narrow page's tabs, and the gallery.
 
+use super::dialog::Dialog;
+use super::keys;
 use super::{App, Msg, Pane, Phase};
 use crate::gallery;
 use crate::protocol::{Input, Verdict};
@@ -35,6 +37,8 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
             <button class="primary" disabled={!runs} onclick={link.callback(|_: MouseEvent| Msg::Run)}>{ run }</button>
             <button class="icon" aria-label={theme.1} title={theme.1}
                 onclick={link.callback(|_: MouseEvent| Msg::Theme)}>{ theme.0 }</button>
+            <button class="icon wide" aria-label="Keys" title="Keys (?)"
+                onclick={link.callback(|_: MouseEvent| Msg::Help(true))}>{"?"}</button>
         </header>
     }
 }
@@ -110,17 +114,15 @@ pub fn gallery(app: &App, link: &Scope<App>) -> Html {
         Origin::Gallery { id } => Some(id.as_str()),
         Origin::Own { .. } => None,
     };
-    let close = link.callback(|_: MouseEvent| Msg::Gallery(false));
-    let onkeydown =
-        link.batch_callback(|event: KeyboardEvent| (event.key() == "Escape").then_some(Msg::Gallery(false)));
     let row = |example: gallery::Example| {
         let here = current == Some(example.id);
+        let (class, glyph, says) =
+            if example.accepted { ("good", "✓", "accepted") } else { ("bad", "✕", "rejected") };
         html! {
             <li>
                 <button class={classes!("example", here.then_some("selected"))} aria-current={here.then_some("true")}
-                    autofocus={here} onclick={link.callback(move |_: MouseEvent| Msg::Example(example.id))}>
-                    <span class={if example.accepted { "good" } else { "bad" }}>
-                        { if example.accepted { "✓" } else { "✕" } }</span>
+                    onclick={link.callback(move |_: MouseEvent| Msg::Example(example.id))}>
+                    <span {class} title={says}>{ glyph }</span>
                     <span class="title">{ example.title }</span>
                     <span class="muted">{ example.teaches }</span>
                 </button>
@@ -128,20 +130,23 @@ pub fn gallery(app: &App, link: &Scope<App>) -> Html {
         }
     };
     html! {
-        <div class="veil" {onkeydown}>
-            <div class="gallery" role="dialog" aria-modal="true" aria-label="Gallery">
-                <div class="head">
-                    <h2>{"Gallery"}</h2>
-                    <button class="icon" aria-label="Close" onclick={close}>{"×"}</button>
-                </div>
-                <ul>{ for gallery::examples().map(row) }</ul>
-                <div class="foot">
-                    { file_button(link, "Open a file", ".o,.s,.asm,.txt,.bpf,.pcap,.cap") }
-                    <span class="muted">{"An object that clang built, assembly, or a capture. Dropped on the page, it opens too."}</span>
-                </div>
+        <Dialog title="Gallery" onclose={link.callback(|()| Msg::Gallery(false))}>
+            <ul class="examples">{ for gallery::examples().map(row) }</ul>
+            <div class="foot">
+                { file_button(link, "Open a file", ".o,.s,.asm,.txt,.bpf,.pcap,.cap") }
+                <button onclick={link.callback(|_: MouseEvent| Msg::Blank)}>{"Type assembly"}</button>
+                <span class="muted">{"An object that clang built, assembly, or a capture; dropped on the page, it opens too."}</span>
             </div>
-        </div>
+        </Dialog>
     }
+}
+
+/// The list of keys.
+pub fn help(app: &App, link: &Scope<App>) -> Html {
+    if !app.help {
+        return html! {};
+    }
+    html! { <Dialog title="Keys" onclose={link.callback(|()| Msg::Help(false))}>{ keys::help() }</Dialog> }
 }
 
 /// A button that opens files.

@@ -1,5 +1,6 @@
 //! The verifier's log, windowed.
 
+use super::explain::explained;
 use super::windowed::Windowed;
 use super::{App, Msg};
 use yew::html::Scope;
@@ -16,11 +17,13 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
         let line = at.checked_sub(first).and_then(|at| lines.get(at));
         let Some(line) = line else { return html! { <div key={at} class="row">{" "}</div> } };
         let comment = line.text.starts_with(';');
+        let selected = here == Some(at) || line.step.is_some() && line.step == Some(step);
         let classes = classes!(
             "row",
             "mono",
             comment.then_some("muted"),
-            (here == Some(at) || line.step.is_some() && line.step == Some(step)).then_some("selected"),
+            line.step.is_some().then_some("steps"),
+            selected.then_some("selected"),
             (rejected.as_deref() == Some(line.text.as_str())).then_some("bad")
         );
         let go = go.clone();
@@ -30,7 +33,12 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
                 go.emit(step);
             }
         });
-        html! { <div key={at} class={classes} {onclick}>{ line.text.clone() }</div> }
+        let text = if comment {
+            html! { { line.text.clone() } }
+        } else {
+            explained(&line.text, selected)
+        };
+        html! { <div key={at} class={classes} {onclick}>{ text }</div> }
     });
     let last = outcome.steps.saturating_sub(1);
     let onkeydown = link.batch_callback(move |event: KeyboardEvent| {

@@ -38,7 +38,9 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
             <div key={hex::spaced(&key)} class={classes!("row", row.before.is_some().then_some("changed"))} role="row">
                 <span role="rowheader" class="mono key">{ text(&key) }<small>{ bytes(&key) }</small></span>
                 <span role="gridcell" class="mono value">
-                    if row.before.is_some() { <span class="delta" title="changed by the last action">{"•"}</span> }
+                    if let Some(before) = &row.before {
+                        <span class="was" title="before the last action">{ was(before) }{" →"}</span>
+                    }
                     if writable {
                         <input aria-label={format!("Value of {} {}", name, text(&key))} value={shown} {onchange} />
                     } else { { shown } }
@@ -93,6 +95,11 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
 /// A number where the bytes may be one, else the bytes.
 fn text(bytes: &[u8]) -> String {
     hex::number(bytes).map_or_else(|| hex::spaced(bytes), |number| number.to_string())
+}
+
+/// What stood there before.
+fn was(before: &[u8]) -> String {
+    if before.is_empty() { "no entry".into() } else { text(before) }
 }
 
 /// The bytes beside a number.

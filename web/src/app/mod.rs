@@ -1,7 +1,10 @@
 //! The page: it owns the [`Session`] and small summaries of what the worker found, and draws.
 
 mod bar;
+mod dialog;
+mod explain;
 mod explorer;
+mod keys;
 mod link;
 mod listing;
 mod log;
@@ -109,6 +112,10 @@ pub struct App {
     sync: u32,
     /// The worker was asked for text to go on with.
     forking: bool,
+    help: bool,
+    /// How many elements deep a dragged file is over the page.
+    dragged: i32,
+    _keyboard: keys::Keyboard,
 }
 
 /// What happens.
@@ -129,6 +136,10 @@ pub enum Msg {
     Choose(u32),
     /// Open or close the editor.
     Edit(bool),
+    /// Open the editor, or close it.
+    EditOrBack,
+    /// An empty text to type into.
+    Blank,
     /// Text was typed.
     Draft(String),
     /// The user paused; which key was the last.
@@ -141,6 +152,10 @@ pub enum Msg {
     Stop,
     /// Select a step.
     Step(u32),
+    /// Select a step so many later.
+    Along(i32),
+    /// Select the step that failed.
+    Failure,
     /// Select a node of the exploration.
     Node(usize),
     /// Select the next step at a slot.
@@ -157,6 +172,8 @@ pub enum Msg {
     Run,
     /// A point of the run.
     Seek(u32),
+    /// A point of the run so many later.
+    SeekBy(i32),
     /// Lines of the log came into view.
     LogWindow(usize, usize),
     /// Rows of the map came into view.
@@ -171,6 +188,10 @@ pub enum Msg {
     Remove(Vec<u8>),
     /// Open or close the gallery.
     Gallery(bool),
+    /// Open or close the list of keys.
+    Help(bool),
+    /// A dragged file came over an element, or left one.
+    Dragged(i32),
     /// The next theme.
     Theme,
     /// The message of trouble was read.
@@ -215,6 +236,9 @@ impl Component for App {
             themed: 0,
             sync: 0,
             forking: false,
+            help: false,
+            dragged: 0,
+            _keyboard: keys::Keyboard::listen(ctx.link().clone()),
         };
         app.apply_theme();
         app.restart(ctx);
@@ -241,17 +265,22 @@ impl Component for App {
             Msg::Files(update::files(event.data_transfer().and_then(|t| t.files())))
         });
         html! {
-            <div class={classes!("page", pane, dim.then_some("dim"))} {ondragover} {ondrop}>
+            <div class={classes!("page", pane, dim.then_some("dim"), (self.dragged > 0).then_some("dropping"))}
+                {ondragover} {ondrop} ondragenter={link.callback(|_: DragEvent| Msg::Dragged(1))}
+                ondragleave={link.callback(|_: DragEvent| Msg::Dragged(-1))}>
                 { bar::view(self, link) }
                 <main>
                     <section class="program" aria-label="Program">{ program::view(self, link) }</section>
                     <section class="explore" aria-label="Explore">{ self.explore(ctx) }</section>
-                    <section class="state" aria-label="State">{ state::view(self, link) }</section>
+                    { state::stepper(self, link) }
+                    <section class="state" aria-label="State">{ state::view(self) }</section>
                     <section class="below" aria-label="Details">{ self.below(ctx) }</section>
                 </main>
                 { bar::narrow(self, link) }
                 { bar::gallery(self, link) }
+                { bar::help(self, link) }
                 { self.trouble(ctx) }
+                <explain::Tip />
             </div>
         }
     }

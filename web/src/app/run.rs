@@ -2,7 +2,7 @@
 
 use super::bar::file_button;
 use super::state::instruction;
-use super::{App, Msg};
+use super::{App, Msg, maps};
 use crate::protocol::{Input, RunEnd, RunView, Verdict};
 use crate::{hex, packets};
 use web_sys::{HtmlInputElement, HtmlSelectElement, HtmlTextAreaElement};
@@ -16,13 +16,14 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
         return html! { <p class="empty">{ why.clone() }</p> };
     }
     html! {
-        <div class="run">
+        <div class="runs">
             { input(app, link, accepted) }
             { match &app.run {
                 Some(run) => result(app, link, run),
                 None if accepted => html! { <p class="empty">{"Not run yet."}</p> },
                 None => html! { <p class="empty">{"Only an accepted program runs."}</p> },
             } }
+            { maps::view(app, link) }
         </div>
     }
 }

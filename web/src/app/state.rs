@@ -1,36 +1,23 @@
 //! What the verifier knows before the selected step: registers and stack.
 
+use super::explain::explained;
 use super::{App, Msg};
 use glasshive::trace::view::{FrameView, RegisterView, SlotView, Value, ValueKind};
 use yew::html::Scope;
 use yew::prelude::*;
 
 /// The pane.
-pub fn view(app: &App, link: &Scope<App>) -> Html {
-    html! {
-        <>
-            { stepper(app, link) }
-            <div class="scroll">{ content(app) }</div>
-        </>
-    }
+pub fn view(app: &App) -> Html {
+    html! { <div class="scroll" tabindex="0" role="region" aria-label="State before the step">{ content(app) }</div> }
 }
 
 /// The step, and the ways to its neighbours.
-fn stepper(app: &App, link: &Scope<App>) -> Html {
+pub fn stepper(app: &App, link: &Scope<App>) -> Html {
     let steps = app.outcome.as_ref().map_or(0, |o| o.steps);
     let (step, last) = (app.step, steps.saturating_sub(1));
     let go = |to: u32| link.callback(move |_: MouseEvent| Msg::Step(to));
-    let onkeydown = link.batch_callback(move |event: KeyboardEvent| {
-        let to = match event.key().as_str() {
-            "ArrowRight" | "ArrowDown" => (step + 1).min(last),
-            "ArrowLeft" | "ArrowUp" => step.saturating_sub(1),
-            _ => return None,
-        };
-        event.prevent_default();
-        Some(Msg::Step(to))
-    });
     html! {
-        <div class="tools stepper" role="group" aria-label="Step" {onkeydown}>
+        <div class="tools stepper" role="group" aria-label="Step">
             <button aria-label="Previous step" disabled={step == 0} onclick={go(step.saturating_sub(1))}>{"‹"}</button>
             <span class="count">
                 { if steps == 0 { "No step".to_owned() } else { format!("Step {} of {}", step + 1, steps) } }
@@ -125,7 +112,7 @@ fn row(name: &str, changed: bool, value: &Value, bytes: Option<&str>) -> Html {
                 <span class="words">{ value.words.clone() }</span>
                 if value.precise { <span class="tag" title="The verifier relies on the exact value">{"precise"}</span> }
                 if value.kind != ValueKind::Uninitialised && !kernel.is_empty() {
-                    <div class="kernel mono">{ kernel }</div>
+                    <div class="kernel mono">{ explained(&kernel, false) }</div>
                 }
             </td>
         </tr>

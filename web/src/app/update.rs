@@ -2,7 +2,7 @@
 
 use super::link::Link;
 use super::{App, Msg, Phase, Shown, listing};
-use crate::protocol::{Action, Document, Event, NodeKind, Request, RunEnd, Verdict};
+use crate::protocol::{Action, Document, Event, Input, NodeKind, Request, RunEnd, Verdict};
 use crate::session::{Origin, Session, Tab, Theme};
 use crate::{gallery, hex, packets, pcap};
 use js_sys::Uint8Array;
@@ -16,6 +16,8 @@ use yew::prelude::*;
 const STORED: &str = "glasshive session";
 /// Milliseconds without a key after which typed text is verified.
 const PAUSE: i32 = 120;
+/// What one begins to type from.
+const BLANK: &str = ".type xdp\n.license GPL\n\nr0 = 2\nexit\n";
 
 /// The session that was left.
 pub fn stored() -> Option<Session> {
@@ -169,6 +171,7 @@ impl App {
                 }
             }
             Msg::Files(files) => {
+                self.dragged = 0;
                 for file in files {
                     let link = ctx.link().clone();
                     spawn_local(async move {
@@ -177,7 +180,6 @@ impl App {
                         }
                     });
                 }
-                return false;
             }
             Msg::Read(name, bytes) => self.read(ctx, name, bytes),
             Msg::Choose(program) => {
@@ -196,6 +198,14 @@ impl App {
                 if editing && matches!(self.document, Some(Document::Object { .. })) {
                     self.ask(Request::Fork { insert: Vec::new(), at: 0 });
                 }
+            }
+            Msg::EditOrBack => return self.handle(ctx, Msg::Edit(!self.editing)),
+            Msg::Blank => {
+                let document = Document::Assembly { text: BLANK.into() };
+                self.replace(ctx, Origin::Own { title: "Assembly".into(), document, from: None });
+                self.session.packet = sample_packet("");
+                self.editing = true;
+                self.pane = super::Pane::Program;
             }
             Msg::Draft(text) => {
                 self.draft = text;
@@ -235,6 +245,12 @@ impl App {
             }
             Msg::Stop => self.ask(Request::Stop),
             Msg::Step(step) => self.select(step),
+            Msg::Along(by) => self.select(self.step.saturating_add_signed(by)),
+            Msg::Failure => {
+                let step = self.outcome.as_ref().and_then(|o| o.diagnostic.as_ref()).and_then(|d| d.step);
+                let Some(step) = step else { return false };
+                self.select(step.0);
+            }
             Msg::Node(node) => {
                 let Some(outcome) = &self.outcome else { return false };
                 let tree = &self.tree;
@@ -279,6 +295,12 @@ impl App {
                 self.ask(Request::Seek { at });
                 return false;
             }
+            Msg::SeekBy(by) => {
+                if let Some(run) = &self.run {
+                    self.ask(Request::Seek { at: run.at.saturating_add_signed(by).min(run.length) });
+                }
+                return false;
+            }
             Msg::LogWindow(first, count) => {
                 let have = self.log.0..self.log.0 + self.log.1.len();
                 let total = self.outcome.as_ref().map_or(0, |o| o.lines as usize);
@@ -316,6 +338,12 @@ impl App {
                 }
             }
             Msg::Gallery(open) => self.gallery = open,
+            Msg::Help(open) => self.help = open,
+            Msg::Dragged(by) => {
+                let before = self.dragged > 0;
+                self.dragged = (self.dragged + by).max(0);
+                return before != (self.dragged > 0);
+            }
             Msg::Theme => {
                 self.session.theme = match self.session.theme {
                     Theme::System => Theme::Light,
@@ -333,6 +361,7 @@ impl App {
     /// Takes a file: an object, a text, or a capture.
     fn read(&mut self, ctx: &Context<App>, name: String, bytes: Vec<u8>) {
         self.trouble = None;
+        self.gallery = false;
         let own = |document: Document| Origin::Own { title: name.clone(), document, from: None };
         if bytes.starts_with(b"\x7fELF") {
             let packet = std::mem::take(&mut self.session.packet);
@@ -410,6 +439,11 @@ impl App {
     }
 
     fn start_run(&mut self) {
+        let accepted = self.outcome.as_ref().is_some_and(|o| o.verdict == Verdict::Accepted);
+        if !accepted || matches!(self.program.input, Input::None { .. }) {
+            self.session.tab = Tab::Run;
+            return;
+        }
         match hex::parse(&self.session.packet) {
             Ok(data) => {
                 self.act(Action::Run { data });

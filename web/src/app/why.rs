@@ -1,6 +1,7 @@
 //! Why the verdict is what it is.
 
 use super::bar::grouped;
+use super::explain::explained;
 use super::state::instruction;
 use super::{App, Msg, Phase};
 use crate::protocol::{Outcome, Verdict};
@@ -12,7 +13,7 @@ use yew::prelude::*;
 pub fn view(app: &App, link: &Scope<App>) -> Html {
     if app.phase == Phase::Refused {
         return html! {
-            <div class="why"><ul class="plain">{ for app.problems.iter().map(|p| html! { <li>{
+            <div class="why"><ul class="part">{ for app.problems.iter().map(|p| html! { <li>{
                 if p.line > 0 { format!("line {}, column {}: {}", p.line, p.column, p.message) } else { p.message.clone() }
             }</li> }) }</ul></div>
         };
@@ -22,8 +23,10 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
         <div class="why">
             { match (&outcome.diagnostic, outcome.verdict) {
                 (Some(diagnostic), _) => rejected(app, link, diagnostic),
-                (None, Verdict::Accepted) => accepted(app, outcome),
-                (None, _) => html! { <p class="reason">{ outcome.sentence.clone() }</p> },
+                (None, Verdict::Accepted) => accepted(app),
+                (None, _) => html! {
+                    <div class="cause"><p class="part reason">{ outcome.sentence.clone() }</p></div>
+                },
             } }
             { counters(outcome) }
         </div>
@@ -35,40 +38,42 @@ fn rejected(app: &App, link: &Scope<App>, diagnostic: &Diagnostic) -> Html {
     let source = diagnostic.pc.and_then(|pc| source(app, pc));
     html! {
         <div class="cause">
-            <p class="reason">{ diagnostic.reason.clone() }</p>
-            <p class="mono kernel">{ diagnostic.message.clone() }</p>
-            <dl>
+            <div class="part">
+                <p class="reason">{ diagnostic.reason.clone() }</p>
+                <p class="mono kernel">{ explained(&diagnostic.message, true) }</p>
                 if let Some(pc) = diagnostic.pc {
-                    <dt>{"At"}</dt>
-                    <dd>
-                        if let Some(step) = diagnostic.step {
-                            <button class="link mono" onclick={go(step.0)}>{ instruction(app, pc) }</button>
-                        } else {
-                            <span class="mono">{ instruction(app, pc) }</span>
-                        }
-                        if let Some(source) = source { <span class="mono muted">{ "  " }{ source }</span> }
-                    </dd>
+                    <h3>{"At"}</h3>
+                    if let Some(step) = diagnostic.step {
+                        <button class="link mono" onclick={go(step.0)}>{ instruction(app, pc) }</button>
+                    } else {
+                        <span class="mono">{ instruction(app, pc) }</span>
+                    }
+                    if let Some(source) = source { <p class="mono muted">{ source }</p> }
                 }
-                if !diagnostic.path.is_empty() {
-                    <dt>{"How it came"}</dt>
-                    <dd><ol class="path">{ for diagnostic.path.iter().map(|cause| html! {
+            </div>
+            if !diagnostic.path.is_empty() {
+                <div class="part">
+                    <h3>{"How it came to this"}</h3>
+                    <ol class="path">{ for diagnostic.path.iter().map(|cause| html! {
                         <li><button class="link" onclick={go(cause.step.0)}>
-                            <span class="mono muted">{ cause.pc }</span>{ " " }{ cause.what.clone() }</button></li>
-                    }) }</ol></dd>
-                }
-                if !diagnostic.required.is_empty() {
-                    <dt>{"Required"}</dt><dd>{ diagnostic.required.clone() }</dd>
-                }
-                if let Some(suggestion) = &diagnostic.suggestion {
-                    <dt>{"Try"}</dt>
-                    <dd>{ suggestion.text.clone() }
+                            <span class="mono number">{ cause.pc }</span>{ cause.what.clone() }</button></li>
+                    }) }</ol>
+                </div>
+            }
+            if !diagnostic.required.is_empty() || diagnostic.suggestion.is_some() {
+                <div class="part">
+                    if !diagnostic.required.is_empty() {
+                        <h3>{"Required"}</h3><p>{ diagnostic.required.clone() }</p>
+                    }
+                    if let Some(suggestion) = &diagnostic.suggestion {
+                        <h3>{"Suggestion"}</h3><p>{ suggestion.text.clone() }</p>
                         if !suggestion.insert.is_empty() {
                             <pre class="mono insert">{ suggestion.insert.join("\n") }</pre>
                             <button class="primary" onclick={link.callback(|_: MouseEvent| Msg::Suggest)}>{"Add the check"}</button>
                         }
-                    </dd>
-                }
-            </dl>
+                    }
+                </div>
+            }
         </div>
     }
 }
@@ -80,7 +85,7 @@ fn source(app: &App, pc: u32) -> Option<String> {
     (!line.file.is_empty()).then(|| line.text.trim().to_owned())
 }
 
-fn accepted(app: &App, outcome: &Outcome) -> Html {
+fn accepted(app: &App) -> Html {
     let tree = &app.tree;
     let exits = tree.kind.iter().filter(|k| **k == crate::protocol::NodeKind::Exit).count();
     let pruned = tree
@@ -97,12 +102,11 @@ fn accepted(app: &App, outcome: &Outcome) -> Html {
         1 => "One path was walked to its end".to_owned(),
         n => format!("{n} paths were walked to their end"),
     };
-    let _ = outcome;
     html! {
-        <div class="cause">
+        <div class="cause"><div class="part">
             <p class="reason">{ format!("{paths}, and no instruction can go wrong on any.{covered}") }</p>
             <p class="muted">{"Step through what was known with the arrow keys; choose Run to see it on real bytes."}</p>
-        </div>
+        </div></div>
     }
 }
 
