@@ -28,7 +28,7 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
         <header class="bar">
             <h1><span class="comb" aria-hidden="true">{"⬡"}</span><span class="wide">{" glasshive"}</span></h1>
             <button class="pick" aria-haspopup="dialog" onclick={link.callback(|_: MouseEvent| Msg::Gallery(true))}>
-                <span>{ app.title() }</span><span aria-hidden="true">{" ▾"}</span>
+                <span>{ app.title() }{ if app.is_edited() { ", edited" } else { "" } }</span><span aria-hidden="true">{" ▾"}</span>
             </button>
             <div class="verdict" role="status" aria-label="Verdict">{ verdict(app) }</div>
             if verifying {
@@ -55,10 +55,10 @@ fn verdict(app: &App) -> Html {
                 0 => p.message.clone(),
                 line => format!("line {line}: {}", p.message),
             });
-            html! { <><span class="bad">{"✕ Not readable: "}</span>{ first }</> }
+            html! { <><strong class="bad">{"✕ Not readable"}</strong>{ " " }<span class="sentence">{ first }</span></> }
         }
         (Phase::Broken(why), _) => {
-            html! { <><span class="bad">{"✕ The engine stopped: "}</span>{ why.clone() }</> }
+            html! { <><strong class="bad">{"✕ Engine stopped"}</strong>{ " " }<span class="sentence">{ why.clone() }</span></> }
         }
         (Phase::Done, Some(outcome)) => sentence(outcome.verdict, &outcome.sentence, false),
         (Phase::Done, None) => html! {},
@@ -72,9 +72,8 @@ fn sentence(verdict: Verdict, sentence: &str, old: bool) -> Html {
         Verdict::Stopped => ("muted", "… Stopped"),
     };
     html! {
-        <span class={old.then_some("muted")}>
-            <strong class={class}>{ word }</strong><span class="sentence">{ " " }{ sentence.to_owned() }</span>
-        </span>
+        <><strong class={class}>{ word }</strong>{ " " }
+            <span class={classes!("sentence", old.then_some("muted"))}>{ sentence.to_owned() }</span></>
     }
 }
 

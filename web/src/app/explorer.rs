@@ -191,7 +191,7 @@ impl Component for Explorer {
                 </div>
                 <p class="legend" aria-hidden="true">
                     <span class="good">{"✓ exit"}</span><span class="bad">{"✕ rejected"}</span>
-                    <span>{"⑂ fork"}</span><span>{"▪ state kept"}</span><span>{"◇ pruned"}</span><span>{"↺ loop"}</span>
+                    <span>{"∧ fork"}</span><span>{"▪ state kept"}</span><span>{"◇ pruned"}</span><span>{"↺ loop"}</span>
                 </p>
             </div>
         }

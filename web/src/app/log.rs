@@ -38,7 +38,8 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
         } else {
             explained(&line.text, selected)
         };
-        html! { <div key={at} class={classes} {onclick}>{ text }</div> }
+        // In one box: a flex line would drop the blanks between terms.
+        html! { <div key={at} class={classes} {onclick}><span>{ text }</span></div> }
     });
     let last = outcome.steps.saturating_sub(1);
     let onkeydown = link.batch_callback(move |event: KeyboardEvent| {

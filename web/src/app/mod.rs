@@ -112,6 +112,8 @@ pub struct App {
     sync: u32,
     /// The worker was asked for text to go on with.
     forking: bool,
+    /// The slot to select once the verifier is done.
+    sought: Option<u32>,
     help: bool,
     /// How many elements deep a dragged file is over the page.
     dragged: i32,
@@ -236,6 +238,7 @@ impl Component for App {
             themed: 0,
             sync: 0,
             forking: false,
+            sought: None,
             help: false,
             dragged: 0,
             _keyboard: keys::Keyboard::listen(ctx.link().clone()),

@@ -451,7 +451,7 @@ impl Painter {
 /// A mark for how a node ended.
 pub fn glyph(kind: NodeKind) -> &'static str {
     match kind {
-        NodeKind::Fork => "⑂",
+        NodeKind::Fork => "∧",
         NodeKind::Checkpoint => "▪",
         NodeKind::Pruned => "◇",
         NodeKind::Loop => "↺",
@@ -482,6 +482,7 @@ pub fn caption(tree: &Tree, node: usize) -> String {
         NodeKind::Open => "not finished",
     };
     match tree.len[node] {
+        0 if tree.kind[node] == NodeKind::Open => "not walked".into(),
         0 => end.into(),
         1 => format!("1 step, {end}"),
         len => format!("{len} steps, {end}"),

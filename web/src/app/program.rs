@@ -30,7 +30,7 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
                 { chooser(app, link) }
                 if forked {
                     <button title="Back to what this was made from"
-                        onclick={link.callback(|_: MouseEvent| Msg::Undo)}>{"Undo edits"}</button>
+                        onclick={link.callback(|_: MouseEvent| Msg::Undo)}>{"Undo"}</button>
                 }
             </div>
             if app.editing { { editor(app, link, object) } } else { { listing(app, link) } }

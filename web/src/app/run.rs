@@ -34,7 +34,6 @@ fn input(app: &App, link: &Scope<App>, accepted: bool) -> Html {
     let samples = link.batch_callback(|event: Event| {
         let select: HtmlSelectElement = event.target_unchecked_into();
         let at = usize::try_from(select.selected_index()).ok()?.checked_sub(1)?;
-        select.set_selected_index(0);
         Some(Msg::Packet(hex::rows(&packets::SAMPLES.get(at)?.bytes())))
     });
     let captured = link.batch_callback(|event: Event| {
@@ -45,6 +44,9 @@ fn input(app: &App, link: &Scope<App>, accepted: bool) -> Html {
         let area: HtmlTextAreaElement = event.target_unchecked_into();
         Msg::Packet(area.value())
     });
+    let now = hex::parse(&app.session.packet).ok();
+    let sample = packets::SAMPLES.iter().position(|s| Some(s.bytes()) == now);
+    let captive = app.capture.iter().position(|p| Some(&p.data) == now.as_ref());
     let length = match hex::parse(&app.session.packet) {
         Ok(bytes) => html! { <span class="note">{ format!("{} bytes", bytes.len()) }</span> },
         Err(error) => html! { <span class="note bad">{ format!("✕ {error}") }</span> },
@@ -54,15 +56,17 @@ fn input(app: &App, link: &Scope<App>, accepted: bool) -> Html {
             <div class="line">
                 if packet {
                     <select aria-label="Sample packet" onchange={samples}>
-                        <option>{"Sample …"}</option>
-                        { for packets::SAMPLES.iter().map(|s| html! { <option>{ s.name }</option> }) }
+                        <option selected={sample.is_none()}>{"Sample …"}</option>
+                        { for packets::SAMPLES.iter().enumerate().map(|(at, s)| html! {
+                            <option selected={sample == Some(at)}>{ s.name }</option>
+                        }) }
                     </select>
                     { file_button(link, "Open capture", ".pcap,.cap") }
                 }
                 if !app.capture.is_empty() && packet {
                     <select aria-label="Packet of the capture" onchange={captured}>
                         { for app.capture.iter().enumerate().map(|(at, p)| html! {
-                            <option>{ format!("{}: {:.3} s, {} bytes", at + 1, p.seconds, p.length) }</option>
+                            <option selected={captive == Some(at)}>{ format!("{}: {:.3} s, {} bytes", at + 1, p.seconds, p.length) }</option>
                         }) }
                     </select>
                 }
@@ -101,11 +105,11 @@ fn result(app: &App, link: &Scope<App>, run: &RunView) -> Html {
         <div class="result">
             <p role="status" aria-label="Result">{ answer }</p>
             <div class="line" role="group" aria-label="Steps of the run">
-                <button aria-label="To the start of the run" disabled={at == 0} onclick={seek(0)}>{"⏮"}</button>
+                <button aria-label="To the start of the run" disabled={at == 0} onclick={seek(0)}>{"«"}</button>
                 <button aria-label="Back in the run" disabled={at == 0} onclick={seek(at.saturating_sub(1))}>{"‹"}</button>
                 <input type="range" aria-label="Point of the run" min="0" max={end.to_string()} value={at.to_string()} oninput={slide} />
                 <button aria-label="Forward in the run" disabled={at >= end} onclick={seek(at + 1)}>{"›"}</button>
-                <button aria-label="To the end of the run" disabled={at >= end} onclick={seek(end)}>{"⏭"}</button>
+                <button aria-label="To the end of the run" disabled={at >= end} onclick={seek(end)}>{"»"}</button>
                 <span class="count">{ format!("{at} of {end}") }</span>
             </div>
             <p class="place">{ place }</p>

@@ -142,6 +142,11 @@ impl App {
         }
     }
 
+    /// Whether it was made from another by editing.
+    pub(super) fn is_edited(&self) -> bool {
+        matches!(self.session.origin, Origin::Own { from: Some(_), .. })
+    }
+
     /// What happened is done; whether the page is to be drawn again.
     pub(super) fn handle(&mut self, ctx: &Context<App>, msg: Msg) -> bool {
         match msg {
@@ -240,6 +245,7 @@ impl App {
                 if let Some(suggestion) = suggestion.filter(|s| !s.insert.is_empty()) {
                     self.editing = false;
                     self.forking = true;
+                    self.sought = Some(suggestion.at);
                     self.ask(Request::Fork { insert: suggestion.insert, at: suggestion.at });
                 }
             }
@@ -483,8 +489,14 @@ impl App {
             Event::Refused { problems, .. } => {
                 self.problems = problems;
                 self.phase = Phase::Refused;
-                if matches!(self.document, Some(Document::Object { .. })) {
-                    self.outcome = None;
+                match &self.document {
+                    // Nothing is shown yet but the text, and that is where it can be put right.
+                    Some(Document::Assembly { text }) if self.outcome.is_none() => {
+                        self.draft.clone_from(text);
+                        self.editing = true;
+                    }
+                    Some(Document::Assembly { .. }) => {}
+                    _ => self.outcome = None,
                 }
             }
             Event::Opened { program, .. } => {
@@ -515,6 +527,9 @@ impl App {
                 let kept = self.session.step;
                 self.select(step);
                 self.session.step = kept;
+                if let Some(pc) = self.sought.take() {
+                    self.ask(Request::Find { pc, after: 0 });
+                }
             }
             Event::State { view, line, .. } => {
                 self.line = line.map(|line| line as usize);
