@@ -3,10 +3,12 @@
 //!
 //! [`Object`](crate::object::Object) is what is loaded, whatever it comes from: [`from_assembly`] makes one of
 //! a text, and [`to_assembly`] turns a program of an object into a text that can be edited. [`create_maps`]
-//! and [`request`] make the calls of the system.
+//! and [`request`] make the calls of the system; [`insert`] adds lines to a text.
 
 mod assembly;
+mod edit;
 mod load;
 
 pub use assembly::{from_assembly, to_assembly};
+pub use edit::insert;
 pub use load::{LoadError, MapFds, create_maps, request};

@@ -22,9 +22,10 @@ mod index;
 mod recorder;
 #[cfg(test)]
 mod tests;
+mod text;
 mod tree;
 pub mod view;
 
-pub use diagnostics::diagnose;
+pub use diagnostics::{diagnose, explains};
 pub use index::LogIndex;
 pub use recorder::{Recorder, Trace};

@@ -141,16 +141,25 @@ impl Trace {
 
     /// The step before, on the same path.
     pub fn previous(&self, step: Step) -> Option<Step> {
-        let mut segment = self.segments.get(self.segment(step).0 as usize)?;
+        let segment = self.segments.get(self.segment(step).0 as usize)?;
         if step > segment.first {
             return Some(Step(step.0 - 1));
         }
-        loop {
+        self.last_of(segment.parent?)
+    }
+
+    /// The last step of a segment, or of those above it where it has none.
+    fn last_of(&self, segment: SegmentId) -> Option<Step> {
+        let mut segment = self.segments.get(segment.0 as usize)?;
+        while segment.len == 0 {
             segment = self.segments.get(segment.parent?.0 as usize)?;
-            if segment.len > 0 {
-                return Some(Step(segment.first.0 + segment.len - 1));
-            }
         }
+        Some(Step(segment.first.0 + segment.len - 1))
+    }
+
+    /// The last step of the path that was walked last.
+    pub fn last(&self) -> Option<Step> {
+        self.last_of(SegmentId(self.segments.len().checked_sub(1)? as u32))
     }
 
     /// How often each slot was walked.
@@ -178,7 +187,7 @@ impl Trace {
         let state = self.at(step)?;
         let before = self.previous(step).and_then(|step| self.at(step));
         let program = self.program.as_ref()?;
-        let mut view = describe::state(program, state, before);
+        let mut view = describe::state(program, &state, before.as_ref());
         (view.step, view.segment) = (step, self.segment(step));
         Some(view)
     }
@@ -207,7 +216,7 @@ impl Trace {
     }
 
     /// The verifier's state before a step.
-    pub(super) fn at(&self, step: Step) -> Option<&State> {
-        self.states.get(step.0 as usize)
+    pub(super) fn at(&self, step: Step) -> Option<State> {
+        self.states.get(step.0 as usize).cloned()
     }
 }
