@@ -11,7 +11,7 @@ use crate::memory::{ARENA_LEN, ReservedMemory};
 static SYSTEM: Mutex<Option<Kernel<ReservedMemory>>> = Mutex::new(None);
 
 /// The process's own memory, read and written so that an address that is not there is an error.
-struct ProcessMemory;
+pub struct ProcessMemory;
 
 fn transfer(address: u64, local: *mut u8, len: usize, write: bool) -> Result<(), Errno> {
     if len == 0 {

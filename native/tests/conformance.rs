@@ -3,13 +3,14 @@
 mod cases;
 
 use cases::conformance::{NOT_APPLICABLE, cases as read_cases, negative};
-use cases::{engines, say, shared};
+use cases::engine::engines;
+use cases::{say, shared};
 use glasshive::isa::asm::assemble;
 use glasshive::isa::{Insn, RawInsn, bytes, decode_program};
 use glasshive::names::Uapi;
-use glasshive_native::oracle::Side;
 use glasshive_native::oracle::calls::{Load, errno_name};
 use glasshive_native::oracle::log::last_message;
+use glasshive_native::oracle::{Bpf, Side};
 
 #[test]
 fn every_engine_gives_the_expected_results() {
@@ -107,7 +108,7 @@ fn what_has_to_be_refused_is() {
 fn loads(code: Vec<RawInsn>) -> Result<(), (String, String)> {
     let insns = bytes(&code);
     let loaded =
-        Load { program_type: 1, insns: &insns, log_level: 1, ..Load::default() }.call(Side::Glasshive);
+        Load { program_type: 1, insns: &insns, log_level: 1, ..Load::default() }.call(&Side::Glasshive);
     if loaded.ret >= 0 {
         Side::Glasshive.close(loaded.ret);
         return Ok(());

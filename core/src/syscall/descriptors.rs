@@ -47,6 +47,10 @@ impl Descriptors for Sequential {
     fn close(&mut self, fd: i32) {
         self.used.remove(&fd);
     }
+    /// The three that a process begins with.
+    fn is_foreign(&self, fd: i32) -> bool {
+        (0..3).contains(&fd)
+    }
 }
 
 /// What a descriptor stands for.

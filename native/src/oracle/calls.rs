@@ -2,7 +2,7 @@
 
 use glasshive::errno::Errno;
 
-use super::Side;
+use super::Bpf;
 
 /// Commands by their uapi numbers.
 #[allow(missing_docs)]
@@ -170,7 +170,7 @@ impl Load<'_> {
     }
 
     /// Loads.
-    pub fn call(&self, side: Side) -> Loaded {
+    pub fn call(&self, side: &dyn Bpf) -> Loaded {
         let mut log = vec![0; if self.log_level == 0 { 0 } else { self.log_size }];
         let mut attr = self.attr(&log);
         let ret = side.bpf(command::PROG_LOAD, &mut attr.0, ATTR_LEN as u32);
@@ -224,24 +224,24 @@ impl MapCreate<'_> {
     }
 
     /// Creates; a descriptor, or `-errno`.
-    pub fn call(&self, side: Side) -> i64 {
+    pub fn call(&self, side: &dyn Bpf) -> i64 {
         side.bpf(command::MAP_CREATE, &mut self.attr().0, ATTR_LEN as u32)
     }
 }
 
 /// An element command: `key` and `value` are addresses, 0 for null.
-pub fn element(side: Side, command: i32, fd: i64, key: u64, value: u64, flags: u64) -> i64 {
+pub fn element(side: &dyn Bpf, command: i32, fd: i64, key: u64, value: u64, flags: u64) -> i64 {
     let mut attr = Attr::default().fd(0, fd).u64(8, key).u64(16, value).u64(24, flags);
     side.bpf(command, &mut attr.0, 32)
 }
 
 /// `BPF_MAP_UPDATE_ELEM`.
-pub fn update(side: Side, fd: i64, key: Option<&[u8]>, value: &[u8], flags: u64) -> i64 {
+pub fn update(side: &dyn Bpf, fd: i64, key: Option<&[u8]>, value: &[u8], flags: u64) -> i64 {
     element(side, command::MAP_UPDATE_ELEM, fd, key.map_or(0, address), address(value), flags)
 }
 
 /// `BPF_BTF_LOAD`; a descriptor, or `-errno`.
-pub fn btf_load(side: Side, bytes: &[u8]) -> i64 {
+pub fn btf_load(side: &dyn Bpf, bytes: &[u8]) -> i64 {
     let mut attr = Attr::default().u64(0, address(bytes)).u32(16, bytes.len() as u32);
     side.bpf(command::BTF_LOAD, &mut attr.0, ATTR_LEN as u32)
 }
@@ -275,7 +275,7 @@ pub struct Ran {
 
 impl TestRun<'_> {
     /// Runs.
-    pub fn call(&self, side: Side, fd: i64) -> Ran {
+    pub fn call(&self, side: &dyn Bpf, fd: i64) -> Ran {
         let (mut data, mut context) = (vec![0; self.data_out], vec![0; self.context_out]);
         let given = |bytes: Option<&[u8]>| bytes.map_or((0, 0), |b| (b.as_ptr() as u64, b.len() as u32));
         let ((data_in, data_len), (context_in, context_len)) = (given(self.data), given(self.context));

@@ -1,17 +1,16 @@
 //! What tests share: the data beside the clone, engines behind one trait, and the tables of cases.
 //!
-//! A new engine is one more [`engine::Engine`] in [`engines`]: every test over [`engines`] then runs it too.
+//! A new engine is one more [`engine::Engine`] in [`engine::engines`]: every test over them then runs it too.
 
 // Each test binary uses its part of this.
 #![allow(dead_code)]
 
 pub mod conformance;
+pub mod corpus;
 pub mod engine;
 
 use std::io::Write;
 use std::path::PathBuf;
-
-pub use engine::engines;
 
 /// A file of `../shared`, beside the clone. Says `skipped: …` and gives `None` where it is not there.
 pub fn shared(test: &str, file: &str) -> Option<PathBuf> {
