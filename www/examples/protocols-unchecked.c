@@ -1,6 +1,5 @@
 /* The protocol counter of 2014 with its null check forgotten: a look-up may find nothing. */
 #include "include/context.h"
-#include "include/net.h"
 
 struct {
 	uint_field(type, MAP_ARRAY);
@@ -14,7 +13,7 @@ int count_protocols(struct skb *skb)
 {
 	u8 protocol = 0;
 
-	if (bpf_skb_load_bytes(skb, sizeof(struct ethernet) + 9, &protocol, 1) < 0)
+	if (bpf_skb_load_bytes_relative(skb, 9, &protocol, 1, HEADER_NETWORK) < 0)
 		return 0;
 
 	u32 key = protocol;

@@ -18,6 +18,8 @@ typedef signed long long s64;
 #define type_field(name, value) typeof(value) *name
 
 enum { MAP_HASH = 1, MAP_ARRAY = 2 };
+/* Where an offset counts from. */
+enum { HEADER_LINK = 0, HEADER_NETWORK = 1 };
 enum { UPDATE_ANY = 0, UPDATE_NOEXIST = 1, UPDATE_EXIST = 2 };
 
 static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
@@ -25,7 +27,7 @@ static long (*const bpf_map_update_elem)(void *map, const void *key, const void 
 static long (*const bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
 static u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
 static u64 (*const bpf_get_current_pid_tgid)(void) = (void *)14;
-static long (*const bpf_skb_load_bytes)(const void *skb, u32 offset, void *to, u32 len) = (void *)26;
+static long (*const bpf_skb_load_bytes_relative)(const void *skb, u32 offset, void *to, u32 len, u32 header) = (void *)68;
 
 /* The packet is big-endian. */
 #define ntohs(x) __builtin_bswap16(x)
