@@ -90,7 +90,9 @@ fn clippy() -> Result<()> {
 fn rust() -> Result<()> {
     // The library that the C test links is the one that users get.
     cargo(&["build", "--locked", "--release", "-p", "glasshive-native", "-p", "glasshive-c-abi"])?;
-    cargo(&["test", "--locked", "--workspace"])
+    cargo(&["test", "--locked", "--workspace"])?;
+    // The engine that the page's worker holds is plain code.
+    cargo(&["test", "--locked", "-p", "glasshive-web", "--features", "worker"])
 }
 
 fn docs() -> Result<()> {

@@ -1,9 +1,10 @@
 //! Program types: what a program of each is given, may do with it and may return, as tables.
 //!
-//! [`types`] has a row per type; [`access`] what the running kernel takes of each context; [`test_run`] makes
-//! contexts.
+//! [`types`] has a row per type; [`access`] what the running kernel takes of each context; [`returns`] what
+//! returned numbers are called; [`test_run`] makes contexts.
 
 mod access;
+pub mod returns;
 pub mod test_run;
 pub mod types;
 
