@@ -10,6 +10,7 @@ mod facts;
 mod format;
 mod map;
 mod net;
+mod prototypes;
 pub mod rows;
 mod skb;
 mod string;
@@ -19,7 +20,7 @@ mod trace;
 mod xdp;
 
 pub use call::{Call, HelperFault, Packet, RunContext};
-pub use rows::{dispatch, prototype, prototype_in, unsupported};
+pub use rows::{dispatch, needs_target, prototype, prototype_in, unsupported};
 
 use crate::errno::Errno;
 
@@ -55,7 +56,7 @@ impl Facts {
     }
 }
 
-/// A helper that is built: what it takes and gives (bpf-helpers(7)).
+/// What a helper takes and gives (bpf-helpers(7)).
 #[derive(Clone, Copy, Debug)]
 pub struct Prototype {
     /// Its uapi number.
@@ -77,6 +78,10 @@ pub struct Effects {
     pub acquires: bool,
     /// Arguments may point into the packet.
     pub takes_packet: bool,
+    /// The result is the first argument seen as another type: it belongs to the same reference.
+    pub casts: bool,
+    /// It may sleep: only programs that may too can call it.
+    pub sleeps: bool,
 }
 
 /// What an argument has to be.
@@ -126,8 +131,10 @@ pub enum Arg {
     ConstString,
     /// A ring buffer's record, acquired before.
     RingBufferRecord,
-    /// Any kind of socket pointer.
+    /// Any kind of socket pointer that a context or a helper gives.
     SocketCommon,
+    /// As [`Arg::SocketCommon`], or the kernel's own type of it.
+    AnySocket,
     /// A full socket.
     Socket,
     /// A kernel object by the name of its BTF type.

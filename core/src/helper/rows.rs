@@ -6,12 +6,14 @@
 use super::Arg::{self, *};
 use super::MemoryAccess::{Read, ReadWrite, Uninit};
 use super::call::{Call, HelperFault};
+use super::prototypes::PROTOTYPES;
 use super::{Effects, Prototype, Ret, checksum, map, net, skb, string, task, time, trace, xdp};
 use crate::arena::Memory as Bytes;
 
-const NOTHING: Effects = Effects { moves_packet: false, acquires: false, takes_packet: false };
-const MOVES: Effects = Effects { moves_packet: true, ..NOTHING };
-const PACKET: Effects = Effects { takes_packet: true, ..NOTHING };
+pub(super) const NOTHING: Effects =
+    Effects { moves_packet: false, acquires: false, takes_packet: false, casts: false, sleeps: false };
+pub(super) const MOVES: Effects = Effects { moves_packet: true, ..NOTHING };
+pub(super) const PACKET: Effects = Effects { takes_packet: true, ..NOTHING };
 
 const OUT: Arg = Memory(Uninit);
 const IN: Arg = Memory(Read);
@@ -112,10 +114,39 @@ const ELSEWHERE: &[(u64, Prototype)] = &[
         !(1 << 3 | 1 << 4 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 19),
         Prototype { number: 17, args: &[], ret: Ret::Integer, effects: NOTHING },
     ),
+    (
+        1 << 21 | 1 << 31,
+        Prototype { number: 46, args: &[OrNull(&AnySocket)], ret: Ret::Integer, effects: NOTHING },
+    ),
+    // The context of a socket that is being made is the socket.
+    (
+        1 << 9,
+        Prototype {
+            number: 107,
+            args: &[ConstMap, Context, OrNull(&MapValue), Anything],
+            ret: Ret::MapValueOrNull,
+            effects: NOTHING,
+        },
+    ),
+    // A look-up chooses a full socket, or none.
+    (
+        1 << 30,
+        Prototype {
+            number: 124,
+            args: &[Context, OrNull(&Socket), Anything],
+            ret: Ret::Integer,
+            effects: NOTHING,
+        },
+    ),
+    (
+        1 << 31,
+        Prototype { number: 188, args: &[KernelType("xdp_buff")], ret: Ret::Integer, effects: NOTHING },
+    ),
 ];
 
-/// Program types in which a helper takes something that is not built yet: a socket, a kernel's packet.
-const NOT_BUILT_IN: &[(i32, u64)] = &[(46, 1 << 21 | 1 << 31), (188, 1 << 31)];
+/// Program types that may name a helper, which then asks what it is attached to: "helper call is not allowed
+/// in probe".
+const NOT_IN_PROBE: &[(i32, u64)] = &[(107, 1 << 31), (108, 1 << 31), (147, 1 << 31)];
 
 /// Program types that may name a helper, which then refuses them: `ENOTSUPP`.
 const UNSUPPORTED_IN: &[(i32, u64)] = &[(173, !(1 << 2 | 1 << 26))];
@@ -124,20 +155,26 @@ fn listed(table: &[(i32, u64)], number: i32, program_type: u32) -> bool {
     program_type < 64 && table.iter().any(|row| row.0 == number && row.1 >> program_type & 1 == 1)
 }
 
-/// A helper's prototype in most program types, or `None` where it is not built.
-pub fn prototype(number: i32) -> Option<&'static Prototype> {
-    ROWS.iter().find(|row| row.number == number)
+fn in_table(table: &'static [Prototype], number: i32) -> Option<&'static Prototype> {
+    table.binary_search_by_key(&number, |row| row.number).ok().map(|at| &table[at])
 }
 
-/// A helper's prototype for programs of a type, or `None` where it is not built.
+/// A helper's prototype in most program types, or `None` where it is not known.
+pub fn prototype(number: i32) -> Option<&'static Prototype> {
+    in_table(ROWS, number).or_else(|| in_table(PROTOTYPES, number))
+}
+
+/// A helper's prototype for programs of a type, or `None` where it is not known.
 pub fn prototype_in(number: i32, program_type: u32) -> Option<&'static Prototype> {
-    if listed(NOT_BUILT_IN, number, program_type) {
-        return None;
-    }
     let elsewhere = ELSEWHERE
         .iter()
         .find(|row| row.1.number == number && program_type < 64 && row.0 >> program_type & 1 == 1);
     elsewhere.map(|row| &row.1).or_else(|| prototype(number))
+}
+
+/// Whether programs of the type may name a helper that only programs with an attach target may call.
+pub fn needs_target(number: i32, program_type: u32) -> bool {
+    listed(NOT_IN_PROBE, number, program_type)
 }
 
 /// Whether a helper that programs of the type may call refuses them: "func … not supported for program

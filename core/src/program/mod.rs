@@ -5,6 +5,7 @@
 
 mod access;
 pub mod returns;
+mod socket_access;
 pub mod test_run;
 pub mod types;
 
@@ -86,6 +87,16 @@ pub struct Access {
     pub gives: FieldKind,
 }
 
+/// The kinds of socket pointer, by what of a socket they show (`struct bpf_sock` and its siblings).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum SocketKind {
+    Common,
+    Full,
+    Tcp,
+    Xdp,
+}
+
 /// What a load from a context gives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FieldKind {
@@ -111,6 +122,26 @@ pub enum FieldKind {
     KernelType(&'static str),
 }
 
+fn find(accesses: &'static [Access], offset: u32, size: u32, write: bool) -> Option<&'static Access> {
+    accesses.iter().find(|a| {
+        a.write == write
+            && a.size == size
+            && (a.first..=a.last).contains(&offset)
+            && (offset - a.first).is_multiple_of(a.step)
+    })
+}
+
+/// Whether a load from a socket pointer of that kind is allowed.
+pub fn socket_allows(kind: SocketKind, offset: i64, size: u32) -> bool {
+    let accesses = match kind {
+        SocketKind::Common => socket_access::COMMON,
+        SocketKind::Full => socket_access::FULL,
+        SocketKind::Tcp => socket_access::TCP,
+        SocketKind::Xdp => socket_access::XDP,
+    };
+    u32::try_from(offset).is_ok_and(|offset| find(accesses, offset, size, false).is_some())
+}
+
 impl ProgramType {
     /// The type with that uapi number.
     pub fn by_number(number: u32) -> Option<&'static ProgramType> {
@@ -125,15 +156,7 @@ impl ProgramType {
     /// What an access to the context gives, or `None` where it is not allowed.
     pub fn access(&self, offset: i64, size: u32, write: bool) -> Option<FieldKind> {
         let offset = u32::try_from(offset).ok()?;
-        self.accesses
-            .iter()
-            .find(|a| {
-                a.write == write
-                    && a.size == size
-                    && (a.first..=a.last).contains(&offset)
-                    && (offset - a.first).is_multiple_of(a.step)
-            })
-            .map(|a| a.gives)
+        find(self.accesses, offset, size, write).map(|a| a.gives)
     }
 
     /// What r0 may be at exit.

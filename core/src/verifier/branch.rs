@@ -6,7 +6,7 @@ use super::precision::{Linked, LinkedSet};
 use super::register::{AT_PACKET_END, BEYOND_PACKET_END, Kind, Register};
 use super::state::State;
 use super::walk::Next;
-use super::{Rejection, Verifier, alu, policy};
+use super::{Rejection, Verifier, alu, policy, references};
 use crate::isa::{Insn, JumpOp, Operand, Pc, Reg, Width};
 
 /// The comparison with its operands the other way round.
@@ -138,10 +138,10 @@ impl<O: Observer> Verifier<O> {
         {
             // Equal to something that is not null.
             let maybe = if a.maybe_null { a } else { b };
-            decide_null(if op == JumpOp::Eq { taken } else { followed }, maybe.id, false);
+            decide_null(if op == JumpOp::Eq { taken } else { followed }, maybe.id, maybe.reference, false);
         } else if width == Width::W64 && is_zero_test && a.maybe_null {
-            decide_null(followed, a.id, op == JumpOp::Ne);
-            decide_null(taken, a.id, op == JumpOp::Eq);
+            decide_null(followed, a.id, a.reference, op == JumpOp::Ne);
+            decide_null(taken, a.id, a.reference, op == JumpOp::Eq);
         } else if width == Width::W64
             && let Some(src) = src_reg
         {
@@ -230,7 +230,11 @@ fn share(state: &mut State, known: &Register, linked: &[Linked]) {
 }
 
 /// Decides for all values with that id whether they are null.
-fn decide_null(state: &mut State, id: u32, null: bool) {
+fn decide_null(state: &mut State, id: u32, reference: u32, null: bool) {
+    if null && reference != 0 && reference == id {
+        // What is not there need not be given back.
+        references::release(state, reference);
+    }
     state.each_register(|r| {
         if !r.maybe_null || r.id != id {
             return;

@@ -1,61 +1,23 @@
-//! Helper calls: arguments against the table, and what is known of the result.
+//! Helper calls: whether the program may make them, and what is known of the result.
 
+use super::arguments::Gathered;
 use super::domain::Scalar;
-use super::memory::Mode;
 use super::observer::Observer;
-use super::register::{Kind, MapRef, Register};
-use super::{Rejection, Verifier, not_built, policy, reject};
+use super::register::{Kind, MapRef, MemoryKind, Register, SocketKind};
+use super::{Rejection, Verifier, flag, not_built, reject};
 use crate::errno::Errno;
-use crate::helper::{self, Arg, Facts, MemoryAccess, Ret};
+use crate::helper::{self, Facts, Prototype, Ret};
 use crate::isa::{Pc, Reg};
-use crate::program::PacketAccess;
 
 /// The arguments' registers.
 const ARGUMENTS: [Reg; 5] = [Reg::R1, Reg::R2, Reg::R3, Reg::R4, Reg::R5];
-
-/// What the arguments seen so far said.
-#[derive(Default)]
-struct Gathered {
-    map: Option<MapRef>,
-    constant_key: Option<u64>,
-    /// Stack bytes that the helper writes: the pointer, the first offset, their number.
-    written: Option<(Register, i64, i64)>,
-    memory: Option<(Reg, MemoryAccess)>,
-    memory_or_null: bool,
-}
-
-/// The kinds of pointer that an argument may be, in the order in which the kernel lists them.
-fn expected(arg: &Arg) -> &'static str {
-    match arg {
-        Arg::ConstMap => "map_ptr",
-        Arg::MapKey | Arg::MapValue | Arg::UninitMapValue | Arg::Memory(_) | Arg::FixedMemory { .. } => {
-            "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_"
-        }
-        Arg::Context => "ctx",
-        Arg::Size | Arg::SizeOrZero | Arg::AllocationSize => "scalar",
-        Arg::Stack => "fp",
-        _ => "?",
-    }
-}
-
-fn accepts(arg: &Arg, register: &Register) -> bool {
-    if register.maybe_null {
-        return false;
-    }
-    match arg {
-        Arg::ConstMap => matches!(register.kind, Kind::Map(_)),
-        Arg::MapKey | Arg::MapValue | Arg::UninitMapValue | Arg::Memory(_) | Arg::FixedMemory { .. } => {
-            matches!(register.kind, Kind::Stack { .. } | Kind::Packet | Kind::PacketMeta | Kind::MapValue(_))
-        }
-        Arg::Context => register.kind == Kind::Context,
-        Arg::Size | Arg::SizeOrZero | Arg::AllocationSize => register.is_scalar(),
-        Arg::Stack => matches!(register.kind, Kind::Stack { .. }),
-        _ => false,
-    }
-}
+/// Helpers that give the number of bytes that they wrote, or an error.
+const GIVE_LENGTH: &[i32] = &[45, 67, 114, 115, 141];
+/// Greatest error that a helper gives, as a negative number (`MAX_ERRNO`).
+const MAX_ERRNO: i64 = 4095;
 
 impl<O: Observer> Verifier<O> {
-    pub(super) fn call_helper(&mut self, _pc: Pc, number: i32) -> Result<(), Rejection> {
+    pub(super) fn call_helper(&mut self, pc: Pc, number: i32) -> Result<(), Rejection> {
         let Some(facts) = Facts::of(number) else {
             return Err(reject(Errno::EINVAL, format_args!("invalid func unknown#{number}")));
         };
@@ -69,205 +31,127 @@ impl<O: Observer> Verifier<O> {
             let message = "cannot call GPL-restricted function from non-GPL compatible program";
             return Err(reject(Errno::EINVAL, message));
         }
-        if helper::unsupported(number, program_type) {
-            let message = format_args!("func {name}#{number} not supported for program type {program_type}");
-            return Err(reject(Errno::ENOTSUPP, message));
+        if helper::needs_target(number, program_type) {
+            return Err(reject(Errno::EINVAL, "helper call is not allowed in probe"));
         }
         let Some(prototype) = helper::prototype_in(number, program_type) else {
             return Err(not_built(format_args!("helper {name}#{number}")));
         };
+        if prototype.effects.sleeps && self.input.flags & flag::SLEEPABLE == 0 {
+            return Err(reject(Errno::EINVAL, "helper call might sleep in a non-sleepable prog"));
+        }
         let mut gathered = Gathered::default();
         for (arg, reg) in prototype.args.iter().zip(ARGUMENTS) {
             self.check_argument(number, arg, reg, &mut gathered, prototype.effects.takes_packet)?;
         }
+        if let Some(map) = gathered.map {
+            self.check_map_use(number, map)?;
+        }
         if let Some((pointer, from, size)) = gathered.written {
             self.clobber_stack(&pointer, from, size);
         }
+        if let Some(released) = gathered.released.filter(|r| !r.is_null()) {
+            self.release(released.reference)?;
+        }
+        self.check_special_call(number, facts)?;
         for reg in Reg::all().take(6) {
             self.write(reg, Register::UNINITIALISED);
         }
-        let mut result = match prototype.ret {
-            Ret::Integer => Register::UNKNOWN,
-            Ret::Void => Register::UNINITIALISED,
-            Ret::MapValueOrNull => {
-                let map = gathered.map.unwrap_or(MapRef(0));
-                let spec = &self.maps[usize::from(map.0)].spec;
-                // A constant index into an array is always there.
-                let there = spec.map_type == 2
-                    && number == 1
-                    && gathered.constant_key.is_some_and(|key| key < u64::from(spec.max_entries));
-                Register { maybe_null: !there, ..Register::pointer(Kind::MapValue(map)) }
-            }
-            _ => return Err(not_built(format_args!("the result of helper {name}#{number}"))),
-        };
-        if result.maybe_null {
-            result.id = self.new_id();
-        }
-        if number == 8 {
-            // bpf_get_smp_processor_id
-            result.var = Scalar { umax: u64::from(self.cpus) - 1, umin: 0, ..result.var };
-            (result.var.smin, result.var.smax) = (0, i64::from(self.cpus) - 1);
-            (result.var.u32_max, result.var.s32_max) = (self.cpus - 1, self.cpus as i32 - 1);
-            (result.var.u32_min, result.var.s32_min) = (0, 0);
-            result.var.sync();
-        }
+        let result = self.result(pc, facts, prototype, &gathered)?;
         self.write(Reg::R0, result);
+        if let Some(map) = gathered.map {
+            self.check_map_call(number, name, map)?;
+        }
         if prototype.effects.moves_packet {
             self.state.forget(|r| r.is_packet() || r.kind == Kind::PacketEnd);
         }
         Ok(())
     }
 
-    fn check_argument(
-        &mut self,
-        _helper: i32,
-        arg: &Arg,
-        reg: Reg,
-        gathered: &mut Gathered,
-        takes_packet: bool,
-    ) -> Result<(), Rejection> {
-        let register = self.read(reg)?;
-        let r = reg.number();
-        if *arg == Arg::Anything {
-            return Ok(());
-        }
-        if register.is_packet() {
-            let allowed = takes_packet && self.input.program_type.packet != PacketAccess::None;
-            if !allowed || self.input.program_type.number == 1 {
-                return Err(reject(Errno::EACCES, "helper access to the packet is not allowed").of(reg));
+    /// What single helpers ask beyond their arguments' kinds.
+    fn check_special_call(&mut self, number: i32, facts: &Facts) -> Result<(), Rejection> {
+        match number {
+            // bpf_tail_call
+            12 => self.check_references("tail_call"),
+            // bpf_get_local_storage
+            81 if !self.state.register(Reg::R2).is_null() => {
+                Err(reject(Errno::EINVAL, "get_local_storage() doesn't support non-zero flags"))
             }
-        }
-        let (arg, or_null) = match arg {
-            Arg::OrNull(inner) => (*inner, true),
-            arg => (arg, false),
-        };
-        if or_null && register.is_null() {
-            gathered.memory = None;
-            gathered.memory_or_null = true;
-            return Ok(());
-        }
-        if !accepts(arg, &register) {
-            let name = register.type_name();
-            let message = format_args!("R{r} type={name} expected={}", expected(arg));
-            return Err(reject(Errno::EACCES, message).of(reg));
-        }
-        match *arg {
-            Arg::ConstMap => {
-                self.check_pointer_offset(&register, reg, false)?;
-                if let Kind::Map(map) = register.kind {
-                    gathered.map = Some(map);
-                }
+            _ if helper::unsupported(facts.number, self.input.program_type.number) => {
+                let (name, program_type) = (facts.name, self.input.program_type.number);
+                let message =
+                    format_args!("func {name}#{number} not supported for program type {program_type}");
+                Err(reject(Errno::ENOTSUPP, message))
             }
-            Arg::Context => self.check_pointer_offset(&register, reg, false)?,
-            Arg::MapKey => {
-                let Some(map) = gathered.map else {
-                    return Err(reject(Errno::EACCES, "invalid map_ptr to access map->key").of(reg));
-                };
-                let (size, map_type) = {
-                    let spec = &self.maps[usize::from(map.0)].spec;
-                    (spec.key_size, spec.map_type)
-                };
-                self.check_helper_memory(reg, size.into(), MemoryAccess::Read, false, gathered)?;
-                if map_type == 2 {
-                    gathered.constant_key = self.constant_key(&register, size)?;
-                }
-            }
-            Arg::MapValue | Arg::UninitMapValue => {
-                let Some(map) = gathered.map else {
-                    return Err(reject(Errno::EACCES, "invalid map_ptr to access map->value").of(reg));
-                };
-                let size = self.maps[usize::from(map.0)].spec.value_size;
-                let uninit = *arg == Arg::UninitMapValue;
-                let access = if uninit { MemoryAccess::Uninit } else { MemoryAccess::Read };
-                self.check_helper_memory(reg, size.into(), access, false, gathered)?;
-            }
-            Arg::Memory(access) => gathered.memory = Some((reg, access)),
-            Arg::FixedMemory { size, align, access } => {
-                self.check_helper_memory(reg, size.into(), access, false, gathered)?;
-                if align > 1 {
-                    self.check_alignment(&register, 0, align, true)?;
-                }
-            }
-            Arg::Size => self.check_size(reg, &register, false, gathered)?,
-            Arg::SizeOrZero => self.check_size(reg, &register, true, gathered)?,
-            Arg::Stack => {}
-            _ => return Err(not_built("an argument of this kind")),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    fn check_size(
+    /// What r0 holds after the call.
+    fn result(
         &mut self,
-        reg: Reg,
-        size: &Register,
-        zero_allowed: bool,
-        gathered: &mut Gathered,
-    ) -> Result<(), Rejection> {
-        let (r, var) = (reg.number(), size.var);
-        let refuse = |text: core::fmt::Arguments| Err(reject(Errno::EACCES, text).of(reg));
-        if var.smin < 0 {
-            return refuse(format_args!("R{r} min value is negative, either use unsigned or 'var &= const'"));
-        }
-        if var.umin == 0 && !zero_allowed {
-            return refuse(format_args!("R{r} invalid zero-sized read: u64=[{},{}]", var.umin, var.umax));
-        }
-        if var.umax >= policy::MAX_OFFSET as u64 {
-            return refuse(format_args!(
-                "R{r} unbounded memory access, use 'var &= const' or 'if (var < const)'"
-            ));
-        }
-        let (memory, mut access) = match gathered.memory.take() {
-            Some(memory) => memory,
-            None if gathered.memory_or_null && var.umax == 0 => {
-                gathered.memory_or_null = false;
-                return self.mark_precise(reg);
+        pc: Pc,
+        facts: &Facts,
+        prototype: &Prototype,
+        gathered: &Gathered,
+    ) -> Result<Register, Rejection> {
+        let number = facts.number;
+        let map = gathered.map.unwrap_or(MapRef(0));
+        let maybe = |kind| Register { maybe_null: true, ..Register::pointer(kind) };
+        let mut result = match prototype.ret {
+            Ret::Integer => Register::scalar(self.number_given(number, gathered)),
+            Ret::Void => Register::UNINITIALISED,
+            Ret::MapValue => Register::pointer(Kind::MapValue(map)),
+            Ret::MapValueOrNull => {
+                let spec = &self.maps[usize::from(map.0)].spec;
+                // A constant index into an array is always there.
+                let there = (number == 1 && matches!(spec.map_type, 2 | 6))
+                    && gathered.constant_key.is_some_and(|key| key < u64::from(spec.max_entries));
+                Register { maybe_null: !there, ..Register::pointer(Kind::MapValue(map)) }
             }
-            None => {
-                let pointer = Reg::new(r - 1).unwrap_or(Reg::R1);
-                let name = self.state.register(pointer).type_name();
-                return refuse(format_args!("R{} type={name} expected=fp", r - 1));
+            Ret::SocketOrNull => maybe(Kind::Socket(SocketKind::Full)),
+            Ret::SocketCommonOrNull => maybe(Kind::Socket(SocketKind::Common)),
+            Ret::TcpSocketOrNull => maybe(Kind::Socket(SocketKind::Tcp)),
+            Ret::AllocatedMemoryOrNull => {
+                maybe(Kind::Memory { kind: MemoryKind::RingBuffer, size: gathered.allocated })
             }
+            _ => return Err(not_built(format_args!("the result of helper {}#{number}", facts.name))),
         };
-        // Memory whose size is not known can't be taken to be written whole.
-        if access == MemoryAccess::Uninit && var.as_constant().is_none() {
-            access = MemoryAccess::ReadWrite;
+        if result.maybe_null {
+            result.id = self.new_id();
         }
-        self.check_helper_memory(memory, var.umax as i64, access, zero_allowed, gathered)?;
-        self.mark_precise(reg)
+        let looks_up_socket =
+            number == 1 && gathered.map.is_some_and(|map| matches!(self.map_type(map), 15 | 18));
+        if prototype.effects.casts {
+            result.reference = gathered.reference;
+        } else if prototype.effects.acquires || looks_up_socket {
+            let id = self.acquire(pc);
+            result.id = id;
+            result.reference = id;
+        }
+        Ok(result)
     }
 
-    /// Memory that a helper reads or writes.
-    fn check_helper_memory(
-        &mut self,
-        reg: Reg,
-        size: i64,
-        access: MemoryAccess,
-        zero_allowed: bool,
-        gathered: &mut Gathered,
-    ) -> Result<(), Rejection> {
-        let pointer = *self.state.register(reg);
-        let off = i64::from(pointer.offset);
-        let mode = if access == MemoryAccess::Read { Mode::Read } else { Mode::Write };
-        match pointer.kind {
-            Kind::Packet | Kind::PacketMeta => self.check_packet(&pointer, reg, off, size, zero_allowed),
-            Kind::MapValue(map) => {
-                self.check_map_mode(map, reg, off, size as u32, mode)?;
-                self.check_map_value(map, &pointer, reg, off, size, zero_allowed)
-            }
-            Kind::Stack { .. } => {
-                if size == 0 && !zero_allowed {
-                    return Err(reject(Errno::EACCES, "invalid zero-sized read").of(reg));
-                }
-                let uninit = access == MemoryAccess::Uninit;
-                if let Some(from) = self.check_initialised(&pointer, reg, off, size, mode, uninit)? {
-                    gathered.written = Some((pointer, from, size));
-                }
-                Ok(())
-            }
-            _ => {
-                let message = format_args!("R{} type={} expected=fp", reg.number(), pointer.type_name());
-                Err(reject(Errno::EACCES, message).of(reg))
-            }
+    fn map_type(&self, map: MapRef) -> u32 {
+        self.maps[usize::from(map.0)].spec.map_type
+    }
+
+    /// The numbers that a helper may give.
+    fn number_given(&self, number: i32, gathered: &Gathered) -> Scalar {
+        let mut var = Scalar::UNKNOWN;
+        let (min, max) = match (number, gathered.greatest_size) {
+            // bpf_get_smp_processor_id
+            (8, _) => (0, i64::from(self.cpus) - 1),
+            (_, Some(size)) if GIVE_LENGTH.contains(&number) => (-MAX_ERRNO, size as i64),
+            _ => return var,
+        };
+        (var.smin, var.smax) = (min, max);
+        if min >= 0 {
+            (var.umin, var.umax) = (min as u64, max as u64);
+            (var.u32_min, var.u32_max) = (min as u32, max as u32);
         }
+        (var.s32_min, var.s32_max) = (min as i32, max as i32);
+        var.sync();
+        var
     }
 }

@@ -109,7 +109,7 @@ fn register(old: &Register, new: &Register, how: Exactness, ids: &mut Ids) -> bo
                 && ids.same_number(old.id, new.id)
         }
         (a, b) if a != b => false,
-        (Kind::MapValue(_), _) => {
+        (Kind::MapValue(_) | Kind::Memory { .. } | Kind::TracepointBuffer, _) => {
             old.offset == new.offset
                 && old.var.covers(&new.var)
                 && ids.same(old.id, new.id)

@@ -2,12 +2,12 @@
 
 use super::domain::{Scalar, alu, text};
 use super::observer::Observer;
-use super::register::{Kind, MapRef, Register, SocketKind};
+use super::register::{Kind, MapRef, MemoryKind, Register, SocketKind};
 use super::{Rejection, Verifier, constant_at, flag, not_built, policy, reject};
 use crate::errno::Errno;
 use crate::isa::{Insn, Operand, Reg, Size, Width};
 use crate::map::types::flag as map_flag;
-use crate::program::{FieldKind, PacketAccess};
+use crate::program::{self, FieldKind, PacketAccess};
 
 /// Bytes of `struct bpf_flow_keys`.
 const FLOW_KEYS_LEN: i64 = 56;
@@ -17,6 +17,15 @@ const FLOW_KEYS_LEN: i64 = 56;
 pub(super) enum Mode {
     Read,
     Write,
+}
+
+/// A piece of memory with two ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Region {
+    /// A map's value.
+    MapValue(MapRef),
+    /// So many bytes.
+    Memory(u32),
 }
 
 impl<O: Observer> Verifier<O> {
@@ -114,7 +123,7 @@ impl<O: Observer> Verifier<O> {
             _ if pointer.maybe_null => return Err(self.invalid(pointer, base)),
             Kind::MapValue(map) => {
                 self.check_map_mode(map, base, full, bytes, mode)?;
-                self.check_map_value(map, pointer, base, full, bytes.into(), false)?;
+                self.check_region(Region::MapValue(map), pointer, base, full, bytes.into(), false)?;
                 if mode == Mode::Read
                     && let Some(value) = self.constant(map, pointer, full, size)
                 {
@@ -158,12 +167,23 @@ impl<O: Observer> Verifier<O> {
                     return Err(reject(Errno::EACCES, message).of(base));
                 }
             }
-            Kind::Socket(_) => {
+            Kind::Socket(kind) => {
                 let (r, name) = (base.number(), pointer.type_name());
                 if mode == Mode::Write {
                     return Err(reject(Errno::EACCES, format_args!("R{r} cannot write into {name}")).of(base));
                 }
-                return Err(not_built("access to a socket's fields"));
+                if !program::socket_allows(kind, full, bytes) {
+                    let message = format_args!("R{r} invalid {name} access off={full} size={bytes}");
+                    return Err(reject(Errno::EACCES, message).of(base));
+                }
+            }
+            Kind::Memory { kind, size } => {
+                if mode == Mode::Write && kind == MemoryKind::ReadOnly {
+                    let message =
+                        format_args!("R{} cannot write into {}", base.number(), pointer.type_name());
+                    return Err(reject(Errno::EACCES, message).of(base));
+                }
+                self.check_region(Region::Memory(size), pointer, base, full, bytes.into(), false)?;
             }
             Kind::Map(_) => return Err(not_built("access to a map's own fields")),
             Kind::TracepointBuffer => return Err(not_built("access to a tracepoint's buffer")),
@@ -294,10 +314,10 @@ impl<O: Observer> Verifier<O> {
         Err(reject(Errno::EACCES, message).of(reg))
     }
 
-    /// The access stays within a map's value. `off` includes the pointer's fixed offset.
-    pub(super) fn check_map_value(
+    /// The access stays within a region. `off` includes the pointer's fixed offset.
+    pub(super) fn check_region(
         &mut self,
-        map: MapRef,
+        region: Region,
         pointer: &Register,
         reg: Reg,
         off: i64,
@@ -305,7 +325,10 @@ impl<O: Observer> Verifier<O> {
         zero_allowed: bool,
     ) -> Result<(), Rejection> {
         use core::fmt::Write;
-        let len = i64::from(self.maps[usize::from(map.0)].spec.value_size);
+        let len = match region {
+            Region::MapValue(map) => i64::from(self.maps[usize::from(map.0)].spec.value_size),
+            Region::Memory(len) => i64::from(len),
+        };
         let (r, min, max) = (reg.number(), pointer.var.smin, pointer.var.umax);
         let refuse = |text: core::fmt::Arguments| Err(reject(Errno::EACCES, text).of(reg));
         let least = off.checked_add(min).filter(|x| i32::try_from(*x).is_ok());
@@ -316,7 +339,14 @@ impl<O: Observer> Verifier<O> {
         }
         let fits = |at: i64| at >= 0 && (size > 0 || (size == 0 && zero_allowed)) && at + size <= len;
         let complain = |log: &mut super::Log, at: i64| {
-            let _ = writeln!(log, "invalid access to map value, value_size={len} off={at} size={size}");
+            let _ = match region {
+                Region::MapValue(_) => {
+                    writeln!(log, "invalid access to map value, value_size={len} off={at} size={size}")
+                }
+                Region::Memory(_) => {
+                    writeln!(log, "invalid access to memory, mem_size={len} off={at} size={size}")
+                }
+            };
         };
         let least = off.wrapping_add(min);
         if !fits(least) {

@@ -15,6 +15,7 @@
 //! [`Observer`] is told of it as it happens.
 
 mod alu;
+mod arguments;
 mod branch;
 mod call;
 pub mod cfg;
@@ -24,12 +25,14 @@ mod finish;
 mod frames;
 pub mod live_stack;
 pub mod log;
+mod map_call;
 mod memory;
 pub mod observer;
 pub mod policy;
 mod precision;
 pub mod print;
 mod prune;
+mod references;
 pub mod register;
 mod resolve;
 mod stack;

@@ -76,6 +76,10 @@ pub fn write_register(r: &Register, frame: usize, maps: &[MapInfo], out: &mut im
         parts.out.write_str("r=")?;
         write_unsigned(i64::from(r.range) as u64, parts.out)?;
     }
+    if let Kind::Memory { size, .. } = r.kind {
+        parts.next()?;
+        write!(parts.out, "sz={size}")?;
+    }
     match r.var.as_constant() {
         Some(0) => {}
         Some(value) => {

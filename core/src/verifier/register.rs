@@ -3,6 +3,8 @@
 use super::domain::{Scalar, Tnum};
 use crate::map::MapId;
 
+pub use crate::program::SocketKind;
+
 /// A number that ties values together: the same non-zero id means the same unknown value, or the same
 /// may-be-null decision. 0 is none.
 pub type ValueId = u32;
@@ -33,6 +35,13 @@ pub enum Kind {
     PacketEnd,
     /// A socket.
     Socket(SocketKind),
+    /// Memory that a helper handed out.
+    Memory {
+        /// Which kind of it.
+        kind: MemoryKind,
+        /// Bytes.
+        size: u32,
+    },
     /// The flow dissector's keys.
     FlowKeys,
     /// The buffer of a writable tracepoint.
@@ -45,14 +54,15 @@ pub enum Kind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MapRef(pub u16);
 
-/// The kinds of socket pointer.
+/// The kinds of memory that helpers hand out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs)]
-pub enum SocketKind {
-    Common,
-    Full,
-    Tcp,
-    Xdp,
+pub enum MemoryKind {
+    /// To read and write.
+    Plain,
+    /// To read.
+    ReadOnly,
+    /// A ring buffer's record.
+    RingBuffer,
 }
 
 /// A map, as the verifier keeps it.
@@ -192,8 +202,16 @@ impl Register {
             (Kind::Socket(SocketKind::Full), true) => "sock_or_null",
             (Kind::Socket(SocketKind::Tcp), false) => "tcp_sock",
             (Kind::Socket(SocketKind::Tcp), true) => "tcp_sock_or_null",
-            (Kind::Socket(SocketKind::Xdp), _) => "xdp_sock",
-            (Kind::FlowKeys, _) => "flow_keys",
+            (Kind::Socket(SocketKind::Xdp), false) => "xdp_sock",
+            (Kind::Socket(SocketKind::Xdp), true) => "xdp_sock_or_null",
+            (Kind::Memory { kind: MemoryKind::Plain, .. }, false) => "mem",
+            (Kind::Memory { kind: MemoryKind::Plain, .. }, true) => "mem_or_null",
+            (Kind::Memory { kind: MemoryKind::ReadOnly, .. }, false) => "rdonly_mem",
+            (Kind::Memory { kind: MemoryKind::ReadOnly, .. }, true) => "rdonly_mem_or_null",
+            (Kind::Memory { kind: MemoryKind::RingBuffer, .. }, false) => "ringbuf_mem",
+            (Kind::Memory { kind: MemoryKind::RingBuffer, .. }, true) => "ringbuf_mem_or_null",
+            (Kind::FlowKeys, false) => "flow_keys",
+            (Kind::FlowKeys, true) => "flow_keys_or_null",
             (Kind::TracepointBuffer, _) => "tp_buffer",
             (Kind::Function(_), _) => "func",
         }

@@ -321,6 +321,7 @@ impl<O: Observer> Verifier<O> {
         if let PacketOffset::Indirect(reg) = at {
             self.read(reg)?;
         }
+        self.check_references("BPF_LD_[ABS|IND]")?;
         self.check_pointer_offset(&context, Reg::R6, false)?;
         for reg in Reg::all().take(6) {
             self.write(reg, Register::UNINITIALISED);
@@ -359,21 +360,6 @@ impl<O: Observer> Verifier<O> {
             return Err(reject(Errno::EINVAL, message).of(Reg::R0));
         }
         Ok(Next::Exit)
-    }
-
-    /// Every reference has been given back.
-    pub(super) fn check_references(&mut self, what: &str) -> Result<(), Rejection> {
-        for reference in &self.state.references {
-            let _ = writeln!(
-                self.log,
-                "Unreleased reference id={} alloc_insn={}",
-                reference.id, reference.acquired
-            );
-        }
-        if self.state.references.is_empty() {
-            return Ok(());
-        }
-        Err(reject(Errno::EINVAL, format_args!("{what} would lead to reference leak")))
     }
 }
 

@@ -1,0 +1,363 @@
+//! A helper's arguments against what its row asks of them.
+
+use super::memory::{Mode, Region};
+use super::observer::Observer;
+use super::register::{Kind, MapRef, MemoryKind, Register, SocketKind};
+use super::{Rejection, Verifier, not_built, policy, reject};
+use crate::errno::Errno;
+use crate::helper::{Arg, MemoryAccess};
+use crate::isa::Reg;
+use crate::map::types::flag as map_flag;
+use crate::program::PacketAccess;
+
+/// What the arguments seen so far said.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub map: Option<MapRef>,
+    pub constant_key: Option<u64>,
+    /// Stack bytes that the helper writes: the pointer, the first offset, their number.
+    pub written: Option<(Register, i64, i64)>,
+    /// The reference that an argument belongs to.
+    pub reference: u32,
+    /// The argument whose reference the call gives back.
+    pub released: Option<Register>,
+    /// A constant size of memory that the result has.
+    pub allocated: u32,
+    /// The greatest size of the memory that the helper fills.
+    pub greatest_size: Option<u64>,
+    memory: Option<(Reg, MemoryAccess)>,
+    memory_or_null: bool,
+}
+
+const MEMORY: &str = "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_";
+const SOCKETS: &str = "sock_common, sock, tcp_sock, xdp_sock";
+
+/// The kinds of pointer that an argument may be, in the order in which the kernel lists them.
+fn expected(arg: &Arg) -> &'static str {
+    match arg {
+        Arg::ConstMap => "map_ptr",
+        Arg::MapKey | Arg::MapValue | Arg::UninitMapValue | Arg::Memory(_) | Arg::FixedMemory { .. } => {
+            MEMORY
+        }
+        Arg::Context => "ctx",
+        Arg::Size | Arg::SizeOrZero | Arg::AllocationSize => "scalar",
+        Arg::Stack => "fp",
+        Arg::Dynptr(_) => "fp, dynptr_ptr",
+        Arg::Function(_) => "func",
+        Arg::Timer | Arg::ConstString => "map_value",
+        Arg::SpinLock | Arg::KernelPointerSlot => "map_value, ptr_",
+        Arg::RingBufferRecord => "ringbuf_mem",
+        Arg::SocketCommon => SOCKETS,
+        Arg::AnySocket => "sock_common, sock, tcp_sock, xdp_sock, ptr_, trusted_ptr_",
+        Arg::Socket => "sock",
+        Arg::KernelType(_) => "ptr_, trusted_ptr_, rcu_ptr_",
+        Arg::PerCpuVariable => "percpu_ptr_, percpu_rcu_ptr_, percpu_trusted_ptr_",
+        Arg::OrNull(inner) | Arg::Release(inner) => expected(inner),
+        Arg::Anything => "",
+    }
+}
+
+/// Memory that an argument of that access may point to.
+fn is_memory(register: &Register, access: MemoryAccess) -> bool {
+    match register.kind {
+        Kind::Stack { .. } | Kind::Packet | Kind::PacketMeta | Kind::MapValue(_) => true,
+        Kind::Memory { kind, .. } => kind != MemoryKind::ReadOnly || access == MemoryAccess::Read,
+        _ => false,
+    }
+}
+
+fn accepts(arg: &Arg, register: &Register) -> bool {
+    match arg {
+        Arg::ConstMap => matches!(register.kind, Kind::Map(_)),
+        Arg::MapKey | Arg::MapValue => is_memory(register, MemoryAccess::Read),
+        Arg::UninitMapValue => is_memory(register, MemoryAccess::Uninit),
+        Arg::Memory(access) | Arg::FixedMemory { access, .. } => is_memory(register, *access),
+        Arg::Context => register.kind == Kind::Context,
+        Arg::Size | Arg::SizeOrZero | Arg::AllocationSize => register.is_scalar(),
+        Arg::Stack | Arg::Dynptr(_) => matches!(register.kind, Kind::Stack { .. }),
+        Arg::Timer | Arg::SpinLock | Arg::ConstString | Arg::KernelPointerSlot => {
+            matches!(register.kind, Kind::MapValue(_))
+        }
+        Arg::RingBufferRecord => {
+            matches!(register.kind, Kind::Memory { kind: MemoryKind::RingBuffer, .. })
+        }
+        Arg::SocketCommon | Arg::AnySocket => matches!(register.kind, Kind::Socket(_)),
+        Arg::Socket => register.kind == Kind::Socket(SocketKind::Full),
+        Arg::Function(_) => matches!(register.kind, Kind::Function(_)),
+        Arg::OrNull(inner) | Arg::Release(inner) => accepts(inner, register),
+        Arg::KernelType(_) | Arg::PerCpuVariable | Arg::Anything => false,
+    }
+}
+
+impl<O: Observer> Verifier<O> {
+    pub(super) fn check_argument(
+        &mut self,
+        helper: i32,
+        arg: &'static Arg,
+        reg: Reg,
+        gathered: &mut Gathered,
+        takes_packet: bool,
+    ) -> Result<(), Rejection> {
+        let register = self.read(reg)?;
+        if *arg == Arg::Anything {
+            return Ok(());
+        }
+        if register.is_packet() {
+            let allowed = takes_packet && self.input.program_type.packet != PacketAccess::None;
+            if !allowed || self.input.program_type.number == 1 {
+                return Err(reject(Errno::EACCES, "helper access to the packet is not allowed").of(reg));
+            }
+        }
+        let (mut arg, or_null) = match arg {
+            Arg::OrNull(inner) => (*inner, true),
+            arg => (arg, false),
+        };
+        let (release, inner) = match arg {
+            Arg::Release(inner) => (true, *inner),
+            arg => (false, arg),
+        };
+        arg = inner;
+        if matches!(arg, Arg::MapValue | Arg::UninitMapValue) {
+            arg = self.map_value_argument(arg, gathered)?;
+        }
+        let null = or_null && register.is_null();
+        if !null {
+            self.check_kind(arg, or_null, &register, reg)?;
+            if release {
+                self.check_released(&register, reg)?;
+            } else {
+                self.check_fixed_offset(&register, reg)?;
+            }
+        }
+        if release {
+            gathered.released = Some(register);
+        }
+        if register.reference != 0 && !null {
+            if gathered.reference != 0 {
+                let (r, a, b) = (reg.number(), register.reference, gathered.reference);
+                let message = format_args!("more than one arg with ref_obj_id R{r} {a} {b}");
+                return Err(reject(Errno::EACCES, message).of(reg));
+            }
+            gathered.reference = register.reference;
+        }
+        if null {
+            gathered.memory = None;
+            gathered.memory_or_null = true;
+            return Ok(());
+        }
+        self.check_kind_of_argument(helper, arg, &register, reg, gathered)
+    }
+
+    /// A value of a socket map is a socket; of any other map it is memory.
+    fn map_value_argument(
+        &mut self,
+        arg: &'static Arg,
+        gathered: &Gathered,
+    ) -> Result<&'static Arg, Rejection> {
+        let Some(map) = gathered.map else {
+            return Err(reject(Errno::EACCES, "invalid map_ptr to access map->type"));
+        };
+        match (self.maps[usize::from(map.0)].spec.map_type, arg) {
+            (15 | 18, Arg::MapValue) => Ok(&Arg::AnySocket),
+            (15 | 18, _) => Err(reject(Errno::EINVAL, "invalid arg_type for sockmap/sockhash")),
+            // Whether a filter holds a value is asked by the value.
+            (30, Arg::UninitMapValue) => Ok(&Arg::MapValue),
+            _ => Ok(arg),
+        }
+    }
+
+    fn check_kind(&self, arg: &Arg, or_null: bool, register: &Register, reg: Reg) -> Result<(), Rejection> {
+        if accepts(arg, register) && (or_null || !register.maybe_null) {
+            return Ok(());
+        }
+        if let (Arg::KernelType(_) | Arg::PerCpuVariable, false) = (arg, register.is_scalar()) {
+            return Err(not_built("a kernel object as an argument"));
+        }
+        let name = register.type_name();
+        let message = format_args!("R{} type={name} expected={}", reg.number(), expected(arg));
+        Err(reject(Errno::EACCES, message).of(reg))
+    }
+
+    /// Pointers into memory may have any offset, all others none.
+    fn check_fixed_offset(&self, register: &Register, reg: Reg) -> Result<(), Rejection> {
+        match register.kind {
+            Kind::Stack { .. }
+            | Kind::Packet
+            | Kind::PacketMeta
+            | Kind::MapValue(_)
+            | Kind::Memory { .. }
+            | Kind::Scalar => Ok(()),
+            _ => self.check_pointer_offset(register, reg, false),
+        }
+    }
+
+    fn check_kind_of_argument(
+        &mut self,
+        helper: i32,
+        arg: &Arg,
+        register: &Register,
+        reg: Reg,
+        gathered: &mut Gathered,
+    ) -> Result<(), Rejection> {
+        match *arg {
+            Arg::ConstMap => {
+                if let Kind::Map(map) = register.kind {
+                    gathered.map = Some(map);
+                }
+            }
+            Arg::MapKey => {
+                let Some(map) = gathered.map else {
+                    return Err(reject(Errno::EACCES, "invalid map_ptr to access map->key").of(reg));
+                };
+                let (size, map_type) = {
+                    let spec = &self.maps[usize::from(map.0)].spec;
+                    (spec.key_size, spec.map_type)
+                };
+                self.check_helper_memory(reg, size.into(), MemoryAccess::Read, false, gathered)?;
+                if matches!(map_type, 2 | 6) {
+                    gathered.constant_key = self.constant_key(register, size)?;
+                }
+            }
+            Arg::MapValue | Arg::UninitMapValue => {
+                let map = gathered.map.unwrap_or(MapRef(0));
+                let size = self.maps[usize::from(map.0)].spec.value_size;
+                let uninit = *arg == Arg::UninitMapValue;
+                let access = if uninit { MemoryAccess::Uninit } else { MemoryAccess::Read };
+                self.check_helper_memory(reg, size.into(), access, false, gathered)?;
+            }
+            Arg::Memory(access) => gathered.memory = Some((reg, access)),
+            Arg::FixedMemory { size, align, access } => {
+                self.check_helper_memory(reg, size.into(), access, false, gathered)?;
+                if align > 1 {
+                    self.check_alignment(register, 0, align, true)?;
+                }
+            }
+            Arg::Size => self.check_size(reg, register, false, gathered)?,
+            Arg::SizeOrZero => self.check_size(reg, register, true, gathered)?,
+            Arg::AllocationSize => {
+                let Some(size) = register.as_constant() else {
+                    let message = format_args!("R{} is not a known constant'", reg.number());
+                    return Err(reject(Errno::EACCES, message).of(reg));
+                };
+                gathered.allocated = size as u32;
+                self.mark_precise(reg)?;
+            }
+            Arg::ConstString => self.check_constant_string(register, reg)?,
+            Arg::Context
+            | Arg::Stack
+            | Arg::AnySocket
+            | Arg::SocketCommon
+            | Arg::Socket
+            | Arg::RingBufferRecord => {}
+            Arg::SpinLock | Arg::Timer | Arg::KernelPointerSlot => {
+                return Err(not_built("a lock, timer or kernel pointer in a map's value"));
+            }
+            Arg::Function(_) => return Err(not_built("a callback")),
+            Arg::Dynptr(_) => return Err(not_built(format_args!("a dynptr (helper {helper})"))),
+            _ => return Err(not_built("an argument of this kind")),
+        }
+        Ok(())
+    }
+
+    /// A text that is known and ends, in a map that nobody can change.
+    fn check_constant_string(&mut self, register: &Register, reg: Reg) -> Result<(), Rejection> {
+        let r = reg.number();
+        let Kind::MapValue(map) = register.kind else { return Ok(()) };
+        let info = &self.maps[usize::from(map.0)];
+        let refuse = |text: core::fmt::Arguments| Err(reject(Errno::EACCES, text).of(reg));
+        if info.spec.flags & map_flag::RDONLY_PROG == 0 || info.constant.is_none() {
+            return refuse(format_args!("R{r} does not point to a readonly map'"));
+        }
+        let Some(variable) = register.var.as_constant() else {
+            return refuse(format_args!("R{r} is not a constant address'"));
+        };
+        let at = i64::from(register.offset) + variable as i64;
+        let size = i64::from(info.spec.value_size) - at;
+        self.check_region(Region::MapValue(map), register, reg, at - variable as i64, size, false)?;
+        let bytes = self.maps[usize::from(map.0)].constant.as_deref().unwrap_or(&[]);
+        let ends = usize::try_from(at).is_ok_and(|at| bytes.get(at..).is_some_and(|rest| rest.contains(&0)));
+        if !ends {
+            return Err(reject(Errno::EINVAL, "string is not zero-terminated").of(reg));
+        }
+        Ok(())
+    }
+
+    fn check_size(
+        &mut self,
+        reg: Reg,
+        size: &Register,
+        zero_allowed: bool,
+        gathered: &mut Gathered,
+    ) -> Result<(), Rejection> {
+        let (r, var) = (reg.number(), size.var);
+        let refuse = |text: core::fmt::Arguments| Err(reject(Errno::EACCES, text).of(reg));
+        gathered.greatest_size = Some(var.umax);
+        if var.smin < 0 {
+            return refuse(format_args!("R{r} min value is negative, either use unsigned or 'var &= const'"));
+        }
+        if var.umin == 0 && !zero_allowed {
+            return refuse(format_args!("R{r} invalid zero-sized read: u64=[{},{}]", var.umin, var.umax));
+        }
+        if var.umax >= policy::MAX_OFFSET as u64 {
+            return refuse(format_args!(
+                "R{r} unbounded memory access, use 'var &= const' or 'if (var < const)'"
+            ));
+        }
+        let (memory, mut access) = match gathered.memory.take() {
+            Some(memory) => memory,
+            None if gathered.memory_or_null && var.umax == 0 => {
+                gathered.memory_or_null = false;
+                return self.mark_precise(reg);
+            }
+            None => {
+                let pointer = Reg::new(r - 1).unwrap_or(Reg::R1);
+                let name = self.state.register(pointer).type_name();
+                return refuse(format_args!("R{} type={name} expected=fp", r - 1));
+            }
+        };
+        // Memory whose size is not known can't be taken to be written whole.
+        if access == MemoryAccess::Uninit && var.as_constant().is_none() {
+            access = MemoryAccess::ReadWrite;
+        }
+        self.check_helper_memory(memory, var.umax as i64, access, zero_allowed, gathered)?;
+        self.mark_precise(reg)
+    }
+
+    /// Memory that a helper reads or writes.
+    fn check_helper_memory(
+        &mut self,
+        reg: Reg,
+        size: i64,
+        access: MemoryAccess,
+        zero_allowed: bool,
+        gathered: &mut Gathered,
+    ) -> Result<(), Rejection> {
+        let pointer = *self.state.register(reg);
+        let off = i64::from(pointer.offset);
+        let mode = if access == MemoryAccess::Read { Mode::Read } else { Mode::Write };
+        match pointer.kind {
+            Kind::Packet | Kind::PacketMeta => self.check_packet(&pointer, reg, off, size, zero_allowed),
+            Kind::MapValue(map) => {
+                self.check_map_mode(map, reg, off, size as u32, mode)?;
+                self.check_region(Region::MapValue(map), &pointer, reg, off, size, zero_allowed)
+            }
+            Kind::Memory { size: len, .. } => {
+                self.check_region(Region::Memory(len), &pointer, reg, off, size, zero_allowed)
+            }
+            Kind::Stack { .. } => {
+                if size == 0 && !zero_allowed {
+                    return Err(reject(Errno::EACCES, "invalid zero-sized read").of(reg));
+                }
+                let uninit = access == MemoryAccess::Uninit;
+                if let Some(from) = self.check_initialised(&pointer, reg, off, size, mode, uninit)? {
+                    gathered.written = Some((pointer, from, size));
+                }
+                Ok(())
+            }
+            _ => {
+                let message = format_args!("R{} type={} expected=fp", reg.number(), pointer.type_name());
+                Err(reject(Errno::EACCES, message).of(reg))
+            }
+        }
+    }
+}
