@@ -7,7 +7,7 @@
 //! 3. [`arena`] is the one memory that programs can touch, [`map`] the maps that live in it;
 //! 4. [`program`] and [`helper`] are tables: what a program type's context looks like, what a helper takes;
 //! 5. [`verifier`] explores a program and says yes or no, [`trace`] keeps what it did;
-//! 6. [`image`] is what was verified, [`interp`] runs it;
+//! 6. [`image`] is what was verified, [`interp`] runs it, [`jit`] makes machine code of it;
 //! 7. [`syscall`] is `bpf(2)` itself: the [`Kernel`](syscall::Kernel) that owns all of the above.
 //! 8. [`loader`] turns a text or an object into calls of the system, [`names`] joins the tables' names to the
 //!    assembler.
@@ -27,6 +27,7 @@ pub mod helper;
 pub mod image;
 pub mod interp;
 pub mod isa;
+pub mod jit;
 pub mod loader;
 pub mod map;
 pub mod names;

@@ -2,12 +2,18 @@
 
 use glasshive::arena::{Fault, Memory, Rmw};
 use glasshive::isa::Size;
+use glasshive::jit::x86_64::layout::{HEADER_DISTANCE, REACH};
 use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// Bytes of an arena that holds all that a 32-bit offset reaches.
 pub const ARENA_LEN: usize = (1 << 32) - 4096;
+
+/// Bytes of the header page.
+const HEADER_LEN: usize = 4096;
+/// The header and what lies between, 4 GiB, and how far past them an access can reach.
+const RESERVED: usize = HEADER_DISTANCE as usize + (1 << 32) + REACH as usize;
 
 /// One range of anonymous pages, as long as it lives.
 pub struct ReservedMemory {
@@ -19,19 +25,36 @@ pub struct ReservedMemory {
 unsafe impl Send for ReservedMemory {}
 
 impl ReservedMemory {
-    /// Reserves zeroed memory; pages cost nothing until they are touched.
+    /// Reserves zeroed memory; pages cost nothing until they are touched. Addresses around it are reserved too,
+    /// without pages: all that compiled code could reach from its base, and a page for that code's own
+    /// use.
     ///
     /// # Errors
-    /// What `mmap(2)` answers.
+    /// What `mmap(2)` and `mprotect(2)` answer.
     pub fn new(len: usize) -> io::Result<ReservedMemory> {
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: a new mapping at an address of the system's choice touches no memory of ours.
-        let base = unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) };
-        if base == libc::MAP_FAILED {
+        let start = unsafe { libc::mmap(ptr::null_mut(), RESERVED, libc::PROT_NONE, flags, -1, 0) };
+        if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        Ok(ReservedMemory { base: base.cast(), len })
+        // SAFETY: the header's pages are the first of the mapping.
+        let base = unsafe { start.cast::<u8>().add(HEADER_DISTANCE as usize) };
+        let memory = ReservedMemory { base, len: len.min(ARENA_LEN) };
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        for (at, len) in [(start, HEADER_LEN), (base.cast(), memory.len)] {
+            // SAFETY: both ranges lie within the mapping, which is ours.
+            if unsafe { libc::mprotect(at, len, protection) } != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(memory)
+    }
+
+    /// Where address 0 lies; the header page of compiled code lies
+    /// [`HEADER_DISTANCE`] below it.
+    pub fn base(&self) -> *mut u8 {
+        self.base
     }
 
     #[inline(always)]
@@ -46,8 +69,8 @@ impl ReservedMemory {
 
 impl Drop for ReservedMemory {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and nothing refers to it any more.
-        unsafe { libc::munmap(self.base.cast(), self.len) };
+        // SAFETY: the mapping is ours, begins there, and nothing refers to it any more.
+        unsafe { libc::munmap(self.base.sub(HEADER_DISTANCE as usize).cast(), RESERVED) };
     }
 }
 

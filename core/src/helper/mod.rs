@@ -20,7 +20,7 @@ mod trace;
 mod xdp;
 
 pub use call::{Call, HelperFault, Packet, RunContext};
-pub use rows::{dispatch, needs_target, prototype, prototype_in, unsupported};
+pub use rows::{constant, dispatch, needs_target, prototype, prototype_in, unsupported};
 
 use crate::errno::Errno;
 

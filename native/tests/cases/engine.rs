@@ -17,7 +17,12 @@ pub trait Engine {
 
 /// Every engine that is built for this machine.
 pub fn engines() -> Vec<Box<dyn Engine>> {
-    vec![Box::new(Interpreter(Mode::Plain)), Box::new(Interpreter(Mode::Strict))]
+    vec![
+        Box::new(Interpreter(Mode::Plain)),
+        Box::new(Interpreter(Mode::Strict)),
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        Box::new(MachineCode),
+    ]
 }
 
 /// Instructions that a case may take.
@@ -53,6 +58,42 @@ impl Engine for Interpreter {
             Stop::Exit(value) => Ok(value),
             Stop::Budget => Err("more instructions than a case takes".into()),
             Stop::Trap(trap) => Err(trap.to_string()),
+        }
+    }
+}
+
+/// Machine code of this machine.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+struct MachineCode;
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+impl Engine for MachineCode {
+    fn name(&self) -> &'static str {
+        "x86-64"
+    }
+
+    fn run(&mut self, insns: &[Insn], memory: &[u8]) -> Result<u64, String> {
+        use glasshive::arena::Memory;
+        use glasshive_native::{jit::Executable, memory::ReservedMemory};
+        let reserved = ReservedMemory::new(1 << 16).map_err(|e| e.to_string())?;
+        let mut resources = Resources::new(reserved, 1, 0);
+        let len = memory.len() as u32;
+        let at = match len {
+            0 => 0,
+            _ => {
+                let object = resources.arena.allocate(len, 8, ObjectKind::Context, true);
+                object.map_err(|e| format!("{e:?}"))?.address
+            }
+        };
+        resources.arena.memory_mut().write(at.into(), memory).map_err(|e| format!("{e:?}"))?;
+        let image = Image::unverified(insns.to_vec());
+        let code = Executable::new(&image).map_err(|e| e.to_string())?;
+        let mut run = RunContext { context: at, ..RunContext::default() };
+        match code.run_with(&image, &mut resources, &mut run, len.into(), BUDGET) {
+            Ok(Stop::Exit(value)) => Ok(value),
+            Ok(Stop::Budget) => Err("more loops than a case takes".into()),
+            Ok(Stop::Trap(trap)) => Err(trap.to_string()),
+            Err(error) => Err(format!("{error:?}")),
         }
     }
 }
