@@ -20,10 +20,12 @@ mod describe;
 mod diagnostics;
 mod index;
 mod recorder;
+mod states;
 #[cfg(test)]
 mod tests;
 mod text;
 mod tree;
+mod values;
 pub mod view;
 
 pub use diagnostics::{diagnose, explains};

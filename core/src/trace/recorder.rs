@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::describe;
 use super::diagnostics::diagnose;
+use super::states::{States, Writer};
 use super::tree::Tree;
 use super::view::{Diagnostic, KeptState, Segment, SegmentId, StateView, Step};
 use crate::isa::{DecodeError, Insn, Pc};
@@ -30,7 +31,7 @@ pub struct Recorder {
     tree: Tree,
     pcs: Vec<u32>,
     logged: Vec<u32>,
-    states: Vec<State>,
+    states: Writer,
     rejection: Option<(Rejection, Option<Pc>)>,
 }
 
@@ -53,7 +54,7 @@ impl Recorder {
             kept: self.tree.kept,
             pcs: self.pcs,
             logged: self.logged,
-            states: self.states,
+            states: self.states.finish(),
             rejection: self.rejection,
         }
     }
@@ -70,18 +71,23 @@ impl Observer for Recorder {
     }
     fn entry(&mut self, _pc: Pc) {
         self.tree.entry();
+        self.states.entry();
     }
     fn step(&mut self, pc: Pc, state: &State, log: usize) {
         self.tree.step(pc);
         self.pcs.push(pc.0);
         self.logged.push(log as u32);
-        self.states.push(State { history: Vec::new(), ..state.clone() });
+        let insns = self.program.as_ref().map_or(&[][..], |program| &program.insns);
+        self.states.step(pc, state, insns);
     }
     fn fork(&mut self) -> u32 {
-        self.tree.fork().0
+        let token = self.tree.fork().0;
+        self.states.fork(token);
+        token
     }
     fn resume(&mut self, token: u32, _pc: Pc) {
         self.tree.resume(SegmentId(token));
+        self.states.resume(token);
     }
     fn kept(&mut self, _id: StateId, pc: Pc) {
         self.tree.kept(pc);
@@ -106,7 +112,7 @@ pub struct Trace {
     kept: Vec<KeptState>,
     pcs: Vec<u32>,
     logged: Vec<u32>,
-    states: Vec<State>,
+    states: States,
     pub(super) rejection: Option<(Rejection, Option<Pc>)>,
 }
 
@@ -184,8 +190,8 @@ impl Trace {
 
     /// What is known before a step, with what the step before it changed marked. `None` past the end.
     pub fn state(&self, step: Step) -> Option<StateView> {
-        let state = self.at(step)?;
-        let before = self.previous(step).and_then(|step| self.at(step));
+        let state = self.state_at(step)?;
+        let before = self.previous(step).and_then(|step| self.state_at(step));
         let program = self.program.as_ref()?;
         let mut view = describe::state(program, &state, before.as_ref());
         (view.step, view.segment) = (step, self.segment(step));
@@ -215,8 +221,35 @@ impl Trace {
         self.program.as_ref().is_some_and(|program| program.input.log_level & all != 0)
     }
 
-    /// The verifier's state before a step.
-    pub(super) fn at(&self, step: Step) -> Option<State> {
-        self.states.get(step.0 as usize).cloned()
+    /// The verifier's state before a step, but for which values matter exactly. `None` past the end.
+    pub fn state_at(&self, step: Step) -> Option<State> {
+        if step.0 >= self.steps() {
+            return None;
+        }
+        let mut path = Vec::new();
+        let (mut at, mut end) = (self.segment(step), step.0 + 1);
+        loop {
+            let segment = self.segments.get(at.0 as usize)?;
+            let run = (segment.first.0, end);
+            if let Some(keyframe) = self.states.keyframe_in(run) {
+                path.push((keyframe, end));
+                break;
+            }
+            if run.0 < run.1 {
+                path.push(run);
+            }
+            let Some(parent) = segment.parent else { break };
+            let above = self.segments.get(parent.0 as usize)?;
+            (at, end) = (parent, above.first.0 + above.len);
+        }
+        Some(self.states.state(&path, self.pc(step)))
+    }
+
+    /// Bytes of memory that the trace takes.
+    pub fn size(&self) -> usize {
+        self.states.size()
+            + self.segments.capacity() * size_of::<Segment>()
+            + self.kept.capacity() * size_of::<KeptState>()
+            + (self.pcs.capacity() + self.logged.capacity()) * 4
     }
 }

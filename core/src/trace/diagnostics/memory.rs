@@ -209,7 +209,7 @@ fn bound_index(case: &Case<'_>) -> Option<super::Suggestion> {
     let path = causes(case.trace, &[Place::Register { frame, number: reg.number() }], step);
     let added = path.iter().rev().find_map(|cause| match program.insns.get(cause.pc as usize)? {
         Ok(Insn::Alu { op: AluOp::Add, dst, src: Operand::Reg(src), .. }) => {
-            let state = case.trace.at(cause.step)?;
+            let state = case.trace.state_at(cause.step)?;
             let (pointer, number) = (*state.register(*dst), *state.register(*src));
             let (pointer, number, index) = match pointer.is_pointer() {
                 true => (pointer, number, *src),

@@ -185,7 +185,7 @@ pub fn diagnose(trace: &Trace) -> Option<Diagnostic> {
         rejection,
         pc: *walked,
         insn,
-        state: step.and_then(|step| trace.at(step)),
+        state: step.and_then(|step| trace.state_at(step)),
         holes: Captures::default(),
     };
     let found = FAMILIES

@@ -210,11 +210,11 @@ pub(super) fn causes(trace: &Trace, places: &[Place], before: Step) -> Vec<Cause
             break;
         };
         let pc = trace.pc(step);
-        let later: State = match after.take().or_else(|| trace.at(at)) {
+        let later: State = match after.take().or_else(|| trace.state_at(at)) {
             Some(state) => state,
             None => break,
         };
-        let Some(earlier) = trace.at(step) else { break };
+        let Some(earlier) = trace.state_at(step) else { break };
         if let Some(Ok(insn)) = program.insns.get(pc.index()) {
             let (left, what) = back(program, insn, &earlier, &later, &places);
             places = left;

@@ -42,7 +42,7 @@ fn uninitialised(case: &Case<'_>) -> Explanation {
     let step = case.trace.last();
     let path = step.map(|step| causes(case.trace, &[case.place(reg)], step)).unwrap_or_default();
     let lost = path.iter().find_map(|cause| {
-        let state = case.trace.at(cause.step)?;
+        let state = case.trace.state_at(cause.step)?;
         let held = *state.register(reg);
         (held.kind != Kind::Uninitialised && state.current() == case.state.as_ref()?.current())
             .then(|| (cause.pc, case.words_of(&held)))

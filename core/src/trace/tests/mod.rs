@@ -1,5 +1,8 @@
 //! Traces of whole programs.
 
+mod random;
+mod states;
+
 use std::boxed::Box;
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -11,22 +14,38 @@ use crate::isa::Pc;
 use crate::isa::asm::assemble;
 use crate::loader::{MapFds, create_maps, from_assembly, request};
 use crate::names::Uapi;
+use crate::object::Object;
 use crate::syscall::Kernel;
 use crate::syscall::descriptors::Sequential;
-use crate::verifier::Outcome;
+
+use crate::verifier::observer::Observer;
+use crate::verifier::{Outcome, Verifier};
 
 /// Verifies a text; what came of it is with the recorder.
-pub(super) fn verify(text: &str) -> Outcome<Recorder> {
-    let object = from_assembly(&assemble(text, &Uapi).unwrap());
-    let mut kernel = Kernel::new(VecMemory::new(1 << 24), 1, 1, Box::new(Sequential::default()));
-    let mut fds = MapFds::new();
-    let program = &object.programs[0];
-    create_maps(&mut kernel, &object, program.code.as_ref().unwrap(), &mut fds).unwrap();
-    let request = request(&object, program, None, &fds, 2).unwrap();
-    kernel.verifier(&request, Recorder::new()).finish()
+fn verify(text: &str) -> Outcome<Recorder> {
+    watch(&object(text), 0, 2, Recorder::new())
 }
 
-pub(super) const COUNTER: &str = "
+fn object(text: &str) -> Object {
+    from_assembly(&assemble(text, &Uapi).unwrap_or_else(|errors| panic!("{errors:?} in\n{text}")))
+}
+
+/// Verifies a program of an object, watched by anything.
+fn watch<O: Observer>(object: &Object, program: usize, log_level: u32, observer: O) -> Outcome<O> {
+    begin(object, program, log_level, observer).finish()
+}
+
+/// A verification to be stepped.
+fn begin<O: Observer>(object: &Object, program: usize, log_level: u32, observer: O) -> Verifier<O> {
+    let mut kernel = Kernel::new(VecMemory::new(1 << 24), 1, 1, Box::new(Sequential::default()));
+    let mut fds = MapFds::new();
+    let program = &object.programs[program];
+    create_maps(&mut kernel, object, program.code.as_ref().unwrap(), &mut fds).unwrap();
+    let request = request(object, program, None, &fds, log_level).unwrap();
+    kernel.verifier(&request, observer)
+}
+
+const COUNTER: &str = "
 .type xdp
 .license GPL
 .map counts hash 4 8 16

@@ -1,0 +1,137 @@
+//! The state that a trace gives back is the state that was.
+
+use std::path::Path;
+use std::string::ToString;
+use std::vec::Vec;
+use std::{format, fs, println};
+
+use super::super::view::Step;
+use super::super::{Recorder, Trace};
+use super::{begin, object, random};
+use crate::isa::Pc;
+use crate::object::Object;
+use crate::verifier::observer::{Observer, Prepared};
+use crate::verifier::state::{Slot, State, StateId};
+use crate::verifier::{Rejection, print};
+
+/// Records, and keeps every state whole beside it.
+#[derive(Default)]
+struct Whole {
+    recorder: Recorder,
+    states: Vec<State>,
+}
+
+impl Observer for Whole {
+    fn prepared(&mut self, program: &Prepared<'_>) {
+        self.recorder.prepared(program);
+    }
+    fn entry(&mut self, pc: Pc) {
+        self.recorder.entry(pc);
+    }
+    fn step(&mut self, pc: Pc, state: &State, log: usize) {
+        self.recorder.step(pc, state, log);
+        self.states.push(State { history: Vec::new(), ..state.clone() });
+    }
+    fn fork(&mut self) -> u32 {
+        self.recorder.fork()
+    }
+    fn resume(&mut self, token: u32, pc: Pc) {
+        self.recorder.resume(token, pc);
+    }
+    fn kept(&mut self, id: StateId, pc: Pc) {
+        self.recorder.kept(id, pc);
+    }
+    fn pruned(&mut self, by: StateId, looping: bool, pc: Pc) {
+        self.recorder.pruned(by, looping, pc);
+    }
+    fn exit(&mut self) {
+        self.recorder.exit();
+    }
+    fn rejected(&mut self, rejection: &Rejection, pc: Option<Pc>) {
+        self.recorder.rejected(rejection, pc);
+    }
+}
+
+/// What is compared: all but what matters exactly, and how far down the stack is allocated.
+fn plain(mut state: State) -> impl PartialEq + core::fmt::Debug {
+    for frame in &mut state.frames {
+        frame.registers.iter_mut().for_each(|register| register.precise = false);
+        frame.stack.iter_mut().for_each(|slot| slot.spilled.precise = false);
+        while frame.stack.last() == Some(&Slot::EMPTY) {
+            frame.stack.pop();
+        }
+    }
+    (state.frames, state.references, state.may_goto_depth, state.pc)
+}
+
+/// Instructions walked of one program: some never come to an end.
+const MOST_STEPS: u32 = 4_000;
+
+/// Compares every step; answers the number of them.
+fn compare(name: &str, object: &Object, program: usize) -> u32 {
+    let whole = Whole { recorder: Recorder::new(), ..Whole::default() };
+    let mut verifier = begin(object, program, 0, whole);
+    verifier.step(MOST_STEPS);
+    let (Whole { recorder, states }, ..) = verifier.abandon();
+    let trace: Trace = recorder.finish();
+    assert_eq!(trace.steps() as usize, states.len());
+    // Backwards, so that no order of asking is the order of making.
+    for (step, state) in states.into_iter().enumerate().rev() {
+        let step = Step(step as u32);
+        let text = |state: &State| {
+            let mut text = std::string::String::new();
+            for frame in 0..state.frames.len() {
+                let _ = print::write_frame(state, frame, None, &[], &mut text);
+            }
+            text
+        };
+        let found = trace.state_at(step).unwrap();
+        let texts = (text(&found), text(&state));
+        assert!(plain(found) == plain(state), "{name}, step {}:\n{}\n{}", step.0, texts.0, texts.1);
+    }
+    assert!(trace.state_at(Step(trace.steps())).is_none());
+    trace.steps()
+}
+
+fn folder(path: &str) -> Vec<(std::string::String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().to_string();
+    files.iter().filter(|path| path.is_file()).map(|path| (name(path), fs::read(path).unwrap())).collect()
+}
+
+#[test]
+fn states_of_objects_come_back() {
+    let mut steps = 0;
+    for (name, bytes) in folder("../www/examples").into_iter().filter(|(name, _)| name.ends_with(".o")) {
+        let object = Object::parse(&bytes).unwrap();
+        for program in 0..object.programs.len() {
+            let usable = object.programs[program].code.is_ok() && object.programs[program].kind.is_some();
+            if usable {
+                steps += compare(&name, &object, program);
+            }
+        }
+    }
+    assert!(steps > 1_000, "{steps}");
+}
+
+#[test]
+fn states_of_texts_come_back() {
+    for (name, bytes) in folder("tests/rejected") {
+        let text = std::string::String::from_utf8(bytes).unwrap();
+        compare(&name, &object(text.split("\n---\n").next().unwrap()), 0);
+    }
+}
+
+#[test]
+fn states_of_random_programs_come_back() {
+    let (mut steps, mut longest) = (0, 0);
+    for seed in 0..150 {
+        let text = random::program(seed);
+        let walked = compare(&format!("seed {seed}:\n{text}"), &object(&text), 0);
+        (steps, longest) = (steps + walked, longest.max(walked));
+    }
+    println!("{steps} steps, {longest} in the longest program");
+    assert!(steps > 20_000 && longest > 3_000, "{steps} {longest}");
+}
