@@ -44,9 +44,12 @@ errnos! {
     EDOM = 33, "numerical argument out of domain";
     ERANGE = 34, "numerical result out of range";
     EDEADLK = 35, "resource deadlock avoided";
+    ENAMETOOLONG = 36, "file name too long";
     ENOSYS = 38, "function not implemented";
     ELOOP = 40, "too many levels of symbolic links";
     EOVERFLOW = 75, "value too large for defined data type";
+    EBADFD = 77, "file descriptor in bad state";
+    ENOTSOCK = 88, "not a socket";
     EMSGSIZE = 90, "message too long";
     EPROTONOSUPPORT = 93, "protocol not supported";
     EOPNOTSUPP = 95, "operation not supported";

@@ -2,10 +2,12 @@
 
 pub mod lowered;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::cell::OnceCell;
 
+use core::fmt;
 use lowered::Op;
+use once_cell::race::OnceBox;
 
 use crate::isa::{Imm64, Insn, Pc};
 
@@ -30,28 +32,52 @@ pub struct Function {
     pub stack_depth: u32,
 }
 
+/// Operations that are made when first asked for. They follow from the instructions: a copy makes its own.
+#[derive(Default)]
+struct Lazy(OnceBox<Vec<Op>>);
+
+impl Clone for Lazy {
+    fn clone(&self) -> Lazy {
+        Lazy::default()
+    }
+}
+
+impl PartialEq for Lazy {
+    fn eq(&self, _: &Lazy) -> bool {
+        true
+    }
+}
+
+impl Eq for Lazy {}
+
+impl fmt::Debug for Lazy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.get().is_some() { "made" } else { "not made yet" })
+    }
+}
+
 /// A program as the engines take it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Image {
     insns: Vec<Insn>,
     access: Vec<Access>,
     functions: Vec<Function>,
-    exact: OnceCell<Vec<Op>>,
-    fused: OnceCell<Vec<Op>>,
+    exact: Lazy,
+    fused: Lazy,
 }
 
 impl Image {
     fn new(insns: Vec<Insn>, access: Vec<Access>, functions: Vec<Function>) -> Image {
-        Image { insns, access, functions, exact: OnceCell::new(), fused: OnceCell::new() }
+        Image { insns, access, functions, exact: Lazy::default(), fused: Lazy::default() }
     }
 
     /// The slots lowered, one operation each; made when first asked for.
     pub fn exact(&self) -> &[Op] {
-        self.exact.get_or_init(|| lowered::exact(self))
+        self.exact.0.get_or_init(|| Box::new(lowered::exact(self)))
     }
     /// The slots lowered, where it pays two at once; made when first asked for.
     pub fn fused(&self) -> &[Op] {
-        self.fused.get_or_init(|| lowered::fused(self))
+        self.fused.0.get_or_init(|| Box::new(lowered::fused(self)))
     }
 
     /// An image of what the verifier accepted.

@@ -1,12 +1,16 @@
 //! What programs and the system call act on together: memory, maps, time, chance.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::arena::{Arena, Layout, Memory, ObjectKind};
 use crate::errno::Errno;
-use crate::map::{AnyMap, MapContext, MapId, MapSpec};
+use crate::image::Image;
+use crate::map::types::PROG_ARRAY;
+use crate::map::{AnyMap, MapContext, MapId, MapSpec, Reference};
+use crate::program::ProgramId;
 
 /// Everything that a running program can reach.
 pub struct Resources<M> {
@@ -24,12 +28,24 @@ pub struct Resources<M> {
     pub cpu: u32,
     /// What programs printed (`bpf_trace_printk`), oldest first.
     pub printed: Vec<String>,
+    /// What engines run, by program: where a tail call goes.
+    pub images: BTreeMap<ProgramId, Arc<Image>>,
+    /// Numbers of the network interfaces that there are.
+    pub interfaces: BTreeSet<u32>,
+    /// Most bytes that maps may hold together.
+    pub map_limit: u64,
+    /// References that maps gave up and nobody has given back yet.
+    pub released: Vec<Reference>,
 }
+
+/// The loopback interface's number.
+const LOOPBACK: u32 = 1;
 
 impl<M: Memory> Resources<M> {
     /// Empty resources over the host's memory.
     pub fn new(memory: M, cpus: u32, seed: u64) -> Resources<M> {
         Resources {
+            map_limit: memory.capacity(),
             arena: Arena::new(memory),
             maps: Maps::default(),
             clock: Clock::default(),
@@ -37,13 +53,17 @@ impl<M: Memory> Resources<M> {
             cpus: cpus.max(1),
             cpu: 0,
             printed: Vec::new(),
+            images: BTreeMap::new(),
+            interfaces: BTreeSet::from([LOOPBACK]),
+            released: Vec::new(),
         }
     }
 
     /// A map, and what its operations use.
     pub fn map(&mut self, id: MapId) -> Option<(&mut AnyMap<M>, MapContext<'_, M>)> {
         let entry = self.maps.by_id.get_mut(&id)?;
-        Some((&mut entry.map, MapContext { arena: &mut self.arena, cpus: self.cpus, cpu: self.cpu }))
+        let Resources { arena, released, cpus, cpu, .. } = self;
+        Some((&mut entry.map, MapContext { arena, cpus: *cpus, cpu: *cpu, released }))
     }
 
     /// The map whose handle lies at that address.
@@ -51,16 +71,40 @@ impl<M: Memory> Resources<M> {
         self.maps.by_handle.get(&u32::try_from(handle).ok()?).copied()
     }
 
-    /// Adds a map; it has one reference.
+    /// What making a map takes.
+    pub fn map_context(&mut self) -> MapContext<'_, M> {
+        let Resources { arena, released, cpus, cpu, .. } = self;
+        MapContext { arena, cpus: *cpus, cpu: *cpu, released }
+    }
+
+    /// Adds a map that may come to hold `cost` bytes; it has one reference.
     ///
     /// # Errors
-    /// `ENOMEM` where the arena has no room for its handle.
-    pub fn add_map(&mut self, map: AnyMap<M>) -> Result<MapId, Errno> {
-        let handle = self.arena.allocate(64, 64, ObjectKind::MapHandle, false).map_err(|_| Errno::ENOMEM)?;
+    /// `ENOMEM` where the arena has no room for its handle, or all maps would hold more than the limit. What
+    /// the map held is given back then.
+    pub fn add_map(&mut self, mut map: AnyMap<M>, cost: u64) -> Result<MapId, Errno> {
+        let handle = match self.arena.allocate(64, 64, ObjectKind::MapHandle, false) {
+            Ok(handle) => handle,
+            Err(_) => {
+                map.destroy(&mut self.arena);
+                return Err(Errno::ENOMEM);
+            }
+        };
         self.maps.last += 1;
         let id = MapId(self.maps.last);
         self.maps.by_handle.insert(handle.address, id);
-        self.maps.by_id.insert(id, Entry { map, handle: handle.address, references: 1, frozen: false });
+        self.maps.by_id.insert(
+            id,
+            Entry {
+                map,
+                handle: handle.address,
+                references: 1,
+                users: 0,
+                frozen: false,
+                cost,
+                tail_calls: None,
+            },
+        );
         Ok(id)
     }
 
@@ -79,10 +123,42 @@ impl<M: Memory> Resources<M> {
             return;
         }
         if let Some(mut entry) = self.maps.by_id.remove(&id) {
+            self.released.extend(entry.map.references());
             entry.map.destroy(&mut self.arena);
             self.maps.by_handle.remove(&entry.handle);
             self.arena.release(entry.handle);
         }
+    }
+}
+
+impl<M: Memory> Resources<M> {
+    /// Takes a reference for the system call: a descriptor or a pinned path.
+    pub fn hold_map_for_user(&mut self, id: MapId) {
+        self.hold_map(id);
+        if let Some(entry) = self.maps.by_id.get_mut(&id) {
+            entry.users += 1;
+        }
+    }
+
+    /// Gives a descriptor's or a path's reference back. With the last one some types let go of what is in
+    /// them.
+    pub fn release_map_for_user(&mut self, id: MapId) {
+        if let Some(entry) = self.maps.by_id.get_mut(&id) {
+            entry.users = entry.users.saturating_sub(1);
+            if entry.users == 0 {
+                entry.map.user_gone(&mut self.released);
+            }
+        }
+        self.release_map(id);
+    }
+
+    /// Whether maps may come to hold so many bytes more.
+    ///
+    /// # Errors
+    /// `ENOMEM` where they may not.
+    pub fn check_limit(&self, cost: u64) -> Result<(), Errno> {
+        let held: u64 = self.maps.by_id.values().map(|entry| entry.cost).sum();
+        if held.saturating_add(cost) > self.map_limit { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 }
 
@@ -100,7 +176,8 @@ impl<M: Memory> Resources<M> {
     /// What [`Resources::restore`] goes back to.
     pub fn snapshot(&self) -> Snapshot<M> {
         // Named one by one: whoever adds a field decides here what going back means for it.
-        let Resources { arena, maps, clock, random, cpus, cpu, printed: _ } = self;
+        // What a run does not change stays: programs, interfaces, limits.
+        let Resources { arena, maps, clock, random, cpus, cpu, .. } = self;
         Snapshot {
             layout: arena.layout(),
             maps: maps.clone(),
@@ -132,7 +209,12 @@ struct Entry<M> {
     map: AnyMap<M>,
     handle: u32,
     references: u32,
+    /// Those of them that are the system call's: descriptors and paths.
+    users: u32,
     frozen: bool,
+    cost: u64,
+    /// Program type and expected attach type of whoever calls through it, for an array of programs.
+    tail_calls: Option<(u32, u32)>,
 }
 
 impl<M: Memory> Clone for Maps<M> {
@@ -141,7 +223,10 @@ impl<M: Memory> Clone for Maps<M> {
             map: e.map.boxed_clone(),
             handle: e.handle,
             references: e.references,
+            users: e.users,
             frozen: e.frozen,
+            cost: e.cost,
+            tail_calls: e.tail_calls,
         };
         let by_id = self.by_id.iter().map(|(id, e)| (*id, entry(e))).collect();
         Maps { by_id, by_handle: self.by_handle.clone(), last: self.last }
@@ -166,6 +251,30 @@ impl<M: Memory> Maps<M> {
     /// The address of the first value, for types that allow direct access.
     pub fn direct_value(&self, id: MapId) -> Option<u32> {
         self.by_id.get(&id).and_then(|e| e.map.direct_value())
+    }
+    /// What the maps in a map of maps have to be like.
+    pub fn inner(&self, id: MapId) -> Option<&MapSpec> {
+        self.by_id.get(&id).and_then(|e| e.map.inner())
+    }
+    /// Bytes that a map may come to hold.
+    pub fn cost(&self, id: MapId) -> u64 {
+        self.by_id.get(&id).map_or(0, |e| e.cost)
+    }
+    /// Makes an array of programs one for programs of that type and expected attach type; other maps take
+    /// any.
+    ///
+    /// # Errors
+    /// `EINVAL` where it is already for others.
+    pub fn join_tail_calls(&mut self, id: MapId, kind: (u32, u32)) -> Result<(), Errno> {
+        let Some(entry) = self.by_id.get_mut(&id) else { return Err(Errno::EBADF) };
+        if entry.map.spec().map_type != PROG_ARRAY {
+            return Ok(());
+        }
+        if *entry.tail_calls.get_or_insert(kind) == kind { Ok(()) } else { Err(Errno::EINVAL) }
+    }
+    /// The object at a key of a map of references.
+    pub fn reference(&self, id: MapId, key: &[u8]) -> Option<Reference> {
+        self.by_id.get(&id)?.map.reference(key)
     }
     /// Whether the system call may not write it any more (`BPF_MAP_FREEZE`).
     pub fn is_frozen(&self, id: MapId) -> bool {

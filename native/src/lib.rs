@@ -4,6 +4,7 @@
 //! of a process, with the process's own memory as user memory and its own descriptors as numbers. [`oracle`]
 //! puts the same calls to it and to the running kernel. No logic of eBPF is here.
 
+mod foreign;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub mod jit;
 pub mod memory;

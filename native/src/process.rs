@@ -1,11 +1,13 @@
 //! The one system of a process: its memory is user memory, its descriptors are the numbers.
 
 use glasshive::errno::Errno;
+use glasshive::map::types::ForeignKind;
 use glasshive::syscall::Kernel;
 use glasshive::syscall::attr::UserMemory;
 use glasshive::syscall::descriptors::Descriptors;
 use std::sync::{Mutex, MutexGuard};
 
+use crate::foreign;
 use crate::memory::{ARENA_LEN, ReservedMemory};
 
 static SYSTEM: Mutex<Option<Kernel<ReservedMemory>>> = Mutex::new(None);
@@ -62,6 +64,15 @@ impl Descriptors for ProcessDescriptors {
         // SAFETY: the descriptor is ours.
         unsafe { libc::close(fd) };
     }
+    fn foreign(&self, fd: i32, kind: ForeignKind) -> Result<u64, Errno> {
+        foreign::identity(fd, kind)
+    }
+    fn path_error(&self, path: &str, create: bool) -> Errno {
+        foreign::path_error(path, create)
+    }
+    fn process(&self) -> u32 {
+        std::process::id()
+    }
     fn is_foreign(&self, fd: i32) -> bool {
         // SAFETY: asks about a number, whatever it is.
         unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
@@ -81,7 +92,9 @@ fn system() -> Result<MutexGuard<'static, Option<Kernel<ReservedMemory>>>, Errno
     let mut system = SYSTEM.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if system.is_none() {
         let memory = ReservedMemory::new(ARENA_LEN).map_err(|_| Errno::ENOMEM)?;
-        *system = Some(Kernel::new(memory, possible_cpus(), 0, Box::new(ProcessDescriptors)));
+        let mut kernel = Kernel::new(memory, possible_cpus(), 0, Box::new(ProcessDescriptors));
+        kernel.resources.interfaces.extend(foreign::interfaces());
+        *system = Some(kernel);
     }
     Ok(system)
 }

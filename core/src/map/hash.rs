@@ -1,7 +1,7 @@
-//! `BPF_MAP_TYPE_HASH`: keys of any size, values that never move.
+//! Hashes: keys of any size, values that never move. One CPU's or all CPUs', with or without eviction of
+//! what was not used lately.
 //!
-//! Keys live here, in a slab; values in the arena, in chunks that double, so that a large map costs what
-//! is in it. A deleted element's place is the next one taken.
+//! Keys live here, in a slab; values in the arena. Elements are iterated in the order of their slots.
 
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
@@ -9,86 +9,125 @@ use core::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::types::Update;
+use super::lru::Lru;
+use super::slots::{Slot, Slots};
+use super::types::{Update, flag};
 use super::{Map, MapContext, MapSpec};
-use crate::arena::{Arena, Memory, ObjectKind};
+use crate::arena::{Arena, Memory};
 use crate::errno::Errno;
-
-/// Values of the first chunk.
-const FIRST_CHUNK: u32 = 16;
-/// Most bytes of one chunk.
-const MAX_CHUNK_BYTES: u32 = 1 << 20;
 
 /// A hash map.
 #[derive(Clone)]
 pub struct Hash {
     spec: MapSpec,
-    stride: u32,
+    per_cpu: bool,
     index: HashTable<u32>,
     /// The keys of all slots, one after another.
     keys: Vec<u8>,
-    /// Address of each slot's value.
-    values: Vec<u32>,
     used: Vec<bool>,
-    free: Vec<u32>,
-    chunks: Vec<u32>,
+    slots: Slots,
     hasher: FixedState,
+    lru: Option<Lru>,
 }
 
 impl Hash {
-    /// An empty map.
-    pub fn new(spec: MapSpec) -> Hash {
-        let stride = spec.value_size.next_multiple_of(8);
-        Hash {
-            spec,
-            stride,
-            index: HashTable::new(),
-            keys: Vec::new(),
-            values: Vec::new(),
-            used: Vec::new(),
-            free: Vec::new(),
-            chunks: Vec::new(),
-            hasher: FixedState::with_seed(0),
-        }
+    /// An empty map; `per_cpu` gives every CPU a value of its own, `evicts` makes room in a full one.
+    pub fn new<M: Memory>(cx: &MapContext<M>, spec: MapSpec, per_cpu: bool, evicts: bool) -> Hash {
+        let copies = if per_cpu { cx.cpus } else { 1 };
+        let lru = evicts.then(|| Lru::new(spec.max_entries, cx.cpus, spec.flags & flag::NO_COMMON_LRU != 0));
+        let most = lru.as_ref().map_or(spec.max_entries, Lru::capacity);
+        let slots = Slots::new(spec.value_size, copies, most);
+        let hasher = FixedState::with_seed(0);
+        let (index, keys, used) = (HashTable::new(), Vec::new(), Vec::new());
+        Hash { spec, per_cpu, index, keys, used, slots, hasher, lru }
     }
 
-    fn key(&self, slot: u32) -> &[u8] {
+    #[inline(always)]
+    fn key(&self, slot: Slot) -> &[u8] {
         let size = self.spec.key_size as usize;
-        &self.keys[slot as usize * size..][..size]
+        &self.keys[slot.0 as usize * size..][..size]
     }
 
-    fn find(&self, key: &[u8]) -> Option<u32> {
-        self.index.find(self.hasher.hash_one(key), |slot| self.key(*slot) == key).copied()
+    #[inline(always)]
+    pub(super) fn find(&self, key: &[u8]) -> Option<Slot> {
+        self.index.find(self.hasher.hash_one(key), |slot| self.key(Slot(*slot)) == key).copied().map(Slot)
     }
 
-    /// A free slot, its value zeroed or not.
-    fn take_slot<M: Memory>(&mut self, cx: &mut MapContext<M>) -> Result<u32, Errno> {
-        if let Some(slot) = self.free.pop() {
-            return Ok(slot);
-        }
-        let have = self.values.len() as u32;
-        let most = (MAX_CHUNK_BYTES / self.stride).max(1);
-        let count =
-            have.max(FIRST_CHUNK).min(most).min(self.spec.max_entries - have.min(self.spec.max_entries));
-        let len = count.checked_mul(self.stride).ok_or(Errno::ENOMEM)?;
-        let kind = ObjectKind::MapValues { stride: self.stride, value_size: self.spec.value_size };
-        let chunk = cx.arena.allocate(len, 8, kind, true).map_err(|_| Errno::ENOMEM)?;
-        self.chunks.push(chunk.address);
-        self.keys.resize(self.keys.len() + count as usize * self.spec.key_size as usize, 0);
-        self.values.extend((0..count).map(|i| chunk.address + i * self.stride));
-        self.used.resize(self.values.len(), false);
-        self.free.extend((have..have + count).rev());
-        self.free.pop().ok_or(Errno::ENOMEM)
-    }
-
-    fn remove(&mut self, key: &[u8]) -> Option<u32> {
+    /// Takes an element out of the index; its slot is the caller's.
+    fn unlink(&mut self, key: &[u8]) -> Option<Slot> {
         let hash = self.hasher.hash_one(key);
         let (keys, size) = (&self.keys, self.spec.key_size as usize);
         let same = |slot: &u32| &keys[*slot as usize * size..][..size] == key;
         let (slot, _) = self.index.find_entry(hash, same).ok()?.remove();
         self.used[slot as usize] = false;
-        self.free.push(slot);
+        Some(Slot(slot))
+    }
+
+    pub(super) fn remove(&mut self, key: &[u8]) -> Option<Slot> {
+        let slot = self.unlink(key)?;
+        if let Some(lru) = &mut self.lru {
+            lru.remove(slot);
+        }
+        self.slots.give(slot);
         Some(slot)
+    }
+
+    /// A slot for a new element: in a map that evicts, perhaps one of what was not used lately.
+    fn take_slot<M: Memory>(&mut self, cx: &mut MapContext<M>) -> Result<Slot, Errno> {
+        let Some(lru) = &mut self.lru else {
+            if self.index.len() >= self.spec.max_entries as usize {
+                return Err(Errno::E2BIG);
+            }
+            return self.slots.take(cx);
+        };
+        for victim in lru.make_room(cx.cpu) {
+            let size = self.spec.key_size as usize;
+            let key = self.keys[victim.0 as usize * size..][..size].to_vec();
+            self.unlink(&key);
+            self.slots.give(victim);
+        }
+        let slot = self.slots.take(cx)?;
+        if let Some(lru) = &mut self.lru {
+            lru.insert(slot, cx.cpu);
+        }
+        Ok(slot)
+    }
+
+    /// The slot to write for an update; whether it is new.
+    pub(super) fn slot_for<M: Memory>(
+        &mut self,
+        cx: &mut MapContext<M>,
+        key: &[u8],
+        update: Update,
+    ) -> Result<(Slot, bool), Errno> {
+        match (self.find(key), update) {
+            (Some(_), Update::NoExist) => return Err(Errno::EEXIST),
+            (None, Update::Exist) => return Err(Errno::ENOENT),
+            (Some(slot), _) => {
+                if let Some(lru) = &mut self.lru {
+                    lru.touch(slot);
+                }
+                return Ok((slot, false));
+            }
+            (None, _) => {}
+        }
+        let slot = self.take_slot(cx)?;
+        let size = self.spec.key_size as usize;
+        let made = self.slots.made() as usize;
+        if self.used.len() < made {
+            self.used.resize(made, false);
+            self.keys.resize(made * size, 0);
+        }
+        self.keys[slot.0 as usize * size..][..size].copy_from_slice(key);
+        self.used[slot.0 as usize] = true;
+        let (keys, hasher) = (&self.keys, &self.hasher);
+        let hash_of = |slot: &u32| hasher.hash_one(&keys[*slot as usize * size..][..size]);
+        self.index.insert_unique(hasher.hash_one(key), slot.0, hash_of);
+        Ok((slot, true))
+    }
+
+    fn next_used(&self, from: usize) -> Option<Slot> {
+        (from..self.used.len()).find(|at| self.used[*at]).map(|at| Slot(at as u32))
     }
 }
 
@@ -97,39 +136,19 @@ impl<M: Memory> Map<M> for Hash {
         &self.spec
     }
 
-    fn lookup(
-        &mut self,
-        cx: &mut MapContext<M>,
-        key: &[u8],
-        out: &mut [u8],
-        flags: u64,
-    ) -> Result<(), Errno> {
-        if flags != 0 {
-            return Err(Errno::EINVAL);
-        }
+    fn user_value_size(&self, cpus: u32) -> u32 {
+        if self.per_cpu { self.slots.stride() * cpus } else { self.spec.value_size }
+    }
+
+    fn lookup(&mut self, cx: &mut MapContext<M>, key: &[u8], out: &mut [u8], _: u64) -> Result<(), Errno> {
         let slot = self.find(key).ok_or(Errno::ENOENT)?;
-        cx.arena.memory().read(self.values[slot as usize].into(), out).map_err(|_| Errno::EFAULT)
+        self.slots.read(cx, slot, out)
     }
 
     fn update(&mut self, cx: &mut MapContext<M>, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
         let update = Update::from_flags(flags)?;
-        let slot = match (self.find(key), update) {
-            (Some(_), Update::NoExist) => return Err(Errno::EEXIST),
-            (None, Update::Exist) => return Err(Errno::ENOENT),
-            (Some(slot), _) => slot,
-            (None, _) if self.index.len() >= self.spec.max_entries as usize => return Err(Errno::E2BIG),
-            (None, _) => {
-                let slot = self.take_slot(cx)?;
-                let size = self.spec.key_size as usize;
-                self.keys[slot as usize * size..][..size].copy_from_slice(key);
-                self.used[slot as usize] = true;
-                let (keys, hasher) = (&self.keys, &self.hasher);
-                let hash_of = |slot: &u32| hasher.hash_one(&keys[*slot as usize * size..][..size]);
-                self.index.insert_unique(hasher.hash_one(key), slot, hash_of);
-                slot
-            }
-        };
-        cx.arena.memory_mut().write(self.values[slot as usize].into(), value).map_err(|_| Errno::EFAULT)
+        let (slot, _) = self.slot_for(cx, key, update)?;
+        self.slots.write(cx, slot, value)
     }
 
     fn delete(&mut self, _cx: &mut MapContext<M>, key: &[u8]) -> Result<(), Errno> {
@@ -137,9 +156,8 @@ impl<M: Memory> Map<M> for Hash {
     }
 
     fn next_key(&mut self, _cx: &mut MapContext<M>, key: Option<&[u8]>, out: &mut [u8]) -> Result<(), Errno> {
-        let start = key.and_then(|key| self.find(key)).map_or(0, |slot| slot as usize + 1);
-        let next = (start..self.used.len()).find(|slot| self.used[*slot]).ok_or(Errno::ENOENT)?;
-        out.copy_from_slice(self.key(next as u32));
+        let start = key.and_then(|key| self.find(key)).map_or(0, |slot| slot.0 as usize + 1);
+        out.copy_from_slice(self.key(self.next_used(start).ok_or(Errno::ENOENT)?));
         Ok(())
     }
 
@@ -148,20 +166,57 @@ impl<M: Memory> Map<M> for Hash {
         cx: &mut MapContext<M>,
         key: &[u8],
         out: &mut [u8],
-        flags: u64,
+        _flags: u64,
     ) -> Result<(), Errno> {
-        self.lookup(cx, key, out, flags)?;
+        let slot = self.find(key).ok_or(Errno::ENOENT)?;
+        self.slots.read(cx, slot, out)?;
         self.remove(key);
         Ok(())
     }
 
-    fn program_lookup(&mut self, _cx: &mut MapContext<M>, key: &[u8]) -> Option<u32> {
-        self.find(key).map(|slot| self.values[slot as usize])
+    fn key_from(&self, cursor: u32, key: &mut [u8]) -> Option<u32> {
+        let slot = self.next_used(cursor as usize)?;
+        key.copy_from_slice(self.key(slot));
+        Some(slot.0 + 1)
+    }
+
+    fn has_cursor(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn program_lookup(&mut self, cx: &mut MapContext<M>, key: &[u8]) -> Option<u32> {
+        let slot = self.find(key)?;
+        if let Some(lru) = &mut self.lru {
+            lru.touch(slot);
+        }
+        Some(self.slots.copy_address(slot, cx.cpu))
+    }
+
+    fn program_lookup_on(&mut self, cx: &mut MapContext<M>, key: &[u8], cpu: u32) -> Option<u32> {
+        let slot = self.find(key).filter(|_| cpu < cx.cpus)?;
+        if let Some(lru) = &mut self.lru {
+            lru.touch(slot);
+        }
+        Some(self.slots.copy_address(slot, cpu))
+    }
+
+    fn program_update(
+        &mut self,
+        cx: &mut MapContext<M>,
+        key: &[u8],
+        value: &[u8],
+        flags: u64,
+    ) -> Result<(), Errno> {
+        let update = Update::from_flags(flags)?;
+        let (slot, new) = self.slot_for(cx, key, update)?;
+        if new && self.per_cpu {
+            self.slots.clear(cx, slot)?;
+        }
+        self.slots.write_copy(cx, slot, cx.cpu, value)
     }
 
     fn destroy(&mut self, arena: &mut Arena<M>) {
-        for chunk in self.chunks.drain(..) {
-            arena.release(chunk);
-        }
+        self.slots.destroy(arena);
     }
 }

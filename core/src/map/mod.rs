@@ -6,15 +6,30 @@
 //! the kernel does for such types.
 
 pub mod array;
+pub mod bloom;
+pub mod create;
 pub mod hash;
+pub mod lpm;
+pub mod lru;
+pub mod pages;
+pub mod queue;
 pub mod record;
+pub mod redirect;
+pub mod references;
+pub mod ring;
+pub mod slots;
+pub mod sockets;
+pub mod stack_trace;
+pub mod storage;
 pub mod types;
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::arena::{Arena, Memory};
 use crate::errno::Errno;
+use crate::program::ProgramId;
 
 /// What a map was created with (`union bpf_attr`, `BPF_MAP_CREATE`).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -46,6 +61,22 @@ pub struct MapSpec {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MapId(pub u32);
 
+/// An object that a map refers to instead of holding bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Reference {
+    /// A map, and the address of its handle.
+    Map {
+        /// The map.
+        id: MapId,
+        /// What a program's look-up gives.
+        handle: u32,
+    },
+    /// A program.
+    Program(ProgramId),
+    /// An object of the host's own (a cgroup, a perf event), by its identity.
+    Foreign(u64),
+}
+
 /// What an operation may use besides the map itself.
 pub struct MapContext<'a, M> {
     /// Where the values live.
@@ -54,6 +85,8 @@ pub struct MapContext<'a, M> {
     pub cpus: u32,
     /// The CPU that the program, or the system call, runs on.
     pub cpu: u32,
+    /// References that the map gave up: the caller gives them back.
+    pub released: &'a mut Vec<Reference>,
 }
 
 /// A map of some type.
@@ -67,6 +100,11 @@ pub trait Map<M: Memory>: CloneMap<M> {
     /// Bytes of a value as the system call sees it: per-CPU types show every CPU's, each rounded up to 8.
     fn user_value_size(&self, _cpus: u32) -> u32 {
         self.spec().value_size
+    }
+
+    /// What the maps in it have to be like, for a map of maps.
+    fn inner(&self) -> Option<&MapSpec> {
+        None
     }
 
     /// `BPF_MAP_LOOKUP_ELEM`: copies the value out.
@@ -113,8 +151,40 @@ pub trait Map<M: Memory>: CloneMap<M> {
         Err(Errno::ENOTSUPP)
     }
 
+    /// Whether an update that refers to an object could be made, before the object is looked at.
+    fn check_set(&self, _key: &[u8], _flags: u64) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
+    /// An update of a map of [`Reference`]s. The map owns the reference from then on.
+    fn set(
+        &mut self,
+        _cx: &mut MapContext<M>,
+        _key: &[u8],
+        _to: Reference,
+        _flags: u64,
+    ) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
+    /// The object at a key of a map of [`Reference`]s.
+    fn reference(&self, _key: &[u8]) -> Option<Reference> {
+        None
+    }
+
+    /// Whether batches of the type go by [`Map::key_from`]; others go by key.
+    fn has_cursor(&self) -> bool {
+        false
+    }
+    /// The first key at or after a cursor (0 is the first), and the cursor past it.
+    fn key_from(&self, _cursor: u32, _key: &mut [u8]) -> Option<u32> {
+        None
+    }
+
     /// A program's look-up: the value's address, or `None`.
     fn program_lookup(&mut self, _cx: &mut MapContext<M>, _key: &[u8]) -> Option<u32> {
+        None
+    }
+    /// A program's look-up of another CPU's value.
+    fn program_lookup_on(&mut self, _cx: &mut MapContext<M>, _key: &[u8], _cpu: u32) -> Option<u32> {
         None
     }
     /// A program's update: `value` is one value, of the current CPU for per-CPU types.
@@ -143,10 +213,22 @@ pub trait Map<M: Memory>: CloneMap<M> {
     fn peek(&mut self, _cx: &mut MapContext<M>, _out: &mut [u8]) -> Result<(), Errno> {
         Err(Errno::ENOTSUPP)
     }
+    /// The ring buffer that it is, if it is one.
+    fn ring(&mut self) -> Option<&mut ring::Ring> {
+        None
+    }
 
     /// The address of the first value, for `BPF_PSEUDO_MAP_VALUE`; `None` where the type has no such thing.
     fn direct_value(&self) -> Option<u32> {
         None
+    }
+
+    /// The last descriptor of the map was closed: programs alone hold it now.
+    fn user_gone(&mut self, _released: &mut Vec<Reference>) {}
+
+    /// The references that it holds; called once, before [`Map::destroy`].
+    fn references(&self) -> Vec<Reference> {
+        Vec::new()
     }
 
     /// Gives back what it holds in the arena; called once, when the last reference goes.

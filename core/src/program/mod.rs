@@ -9,6 +9,10 @@ mod socket_access;
 pub mod test_run;
 pub mod types;
 
+/// A program's number, from 1 up, never reused: the id that `BPF_PROG_GET_NEXT_ID` shows.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ProgramId(pub u32);
+
 /// A program type: one row of [`types::TYPES`].
 #[derive(Debug)]
 pub struct ProgramType {

@@ -114,3 +114,24 @@ pub fn read_bytes(user: &dyn UserMemory, address: u64, len: usize) -> Result<Vec
     user.read(address, &mut bytes)?;
     Ok(bytes)
 }
+
+/// Copies a text in, up to its zero.
+///
+/// # Errors
+/// `EFAULT` where some of it is not there, `ENAMETOOLONG` where it has no end within `most` bytes.
+pub fn read_text(user: &dyn UserMemory, address: u64, most: usize) -> Result<alloc::string::String, Errno> {
+    const PAGE: u64 = 4096;
+    let mut text: Vec<u8> = Vec::new();
+    while text.len() < most {
+        // Never past the page that the text may end in.
+        let at = address.wrapping_add(text.len() as u64);
+        let room = (PAGE - at % PAGE).min((most - text.len()) as u64);
+        let bytes = read_bytes(user, at, room as usize)?;
+        if let Some(end) = bytes.iter().position(|byte| *byte == 0) {
+            text.extend(&bytes[..end]);
+            return Ok(alloc::string::String::from_utf8_lossy(&text).into_owned());
+        }
+        text.extend(bytes);
+    }
+    Err(Errno::ENAMETOOLONG)
+}

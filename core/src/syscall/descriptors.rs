@@ -6,6 +6,7 @@ use alloc::collections::BTreeMap;
 use super::programs::ProgramId;
 use crate::errno::Errno;
 use crate::map::MapId;
+use crate::map::types::ForeignKind;
 
 /// The host's descriptor numbers.
 pub trait Descriptors {
@@ -19,6 +20,23 @@ pub trait Descriptors {
     /// Whether the number is a descriptor of the host's own, of another kind.
     fn is_foreign(&self, _fd: i32) -> bool {
         false
+    }
+    /// What the host's file system answers for a path that no pinned object can have: to make one there, or
+    /// to open it.
+    fn path_error(&self, _path: &str, _create: bool) -> Errno {
+        Errno::ENOENT
+    }
+    /// The number of the process that calls.
+    fn process(&self) -> u32 {
+        1
+    }
+    /// The identity of the host's object of that kind that a descriptor stands for: the same for every
+    /// descriptor of the object.
+    ///
+    /// # Errors
+    /// `EBADF` where it is no descriptor, or as the kernel answers for one of another kind.
+    fn foreign(&self, _fd: i32, _kind: ForeignKind) -> Result<u64, Errno> {
+        Err(Errno::EBADF)
     }
 }
 
@@ -129,6 +147,24 @@ impl Table {
             (Object::Map(id), Some(entry)) => Ok((id, entry.access)),
             _ => Err(Errno::EINVAL),
         }
+    }
+
+    /// As [`Descriptors::path_error`].
+    pub(super) fn path_error(&self, path: &str, create: bool) -> Errno {
+        self.host.path_error(path, create)
+    }
+
+    /// As [`Descriptors::process`].
+    pub(super) fn process(&self) -> u32 {
+        self.host.process()
+    }
+
+    /// The host's object of a descriptor.
+    ///
+    /// # Errors
+    /// As [`Descriptors::foreign`].
+    pub(super) fn foreign(&self, fd: i32, kind: ForeignKind) -> Result<u64, Errno> {
+        self.host.foreign(fd, kind)
     }
 
     /// The program of a descriptor.

@@ -1,33 +1,35 @@
-//! Commands on maps, and the operations behind them.
+//! Commands on one element of a map, and the operations behind them.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Kernel;
 use super::attr::{Attr, UserMemory, read_bytes};
-use super::descriptors::{Access, Object};
+use super::descriptors::Access;
 use crate::arena::Memory;
 use crate::errno::Errno;
-use crate::map::types::{self, flag};
-use crate::map::{MapContext, MapId, MapSpec};
+use crate::map::redirect::MOST_QUEUED;
+use crate::map::types::{self, ForeignKind, Keys, MapType, Values, flag};
+use crate::map::{MapId, MapSpec, Reference};
+use crate::program::ProgramId;
 
 /// `BPF_F_LOCK`, which a look-up or update may carry for values with a spin lock.
-const LOCK: u64 = 4;
+pub(super) const LOCK: u64 = 4;
+
+const READ: Access = Access { read: true, write: false };
+const WRITE: Access = Access { read: false, write: true };
+
+/// A map that a command acts on.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub id: MapId,
+    pub spec: MapSpec,
+    pub row: &'static MapType,
+    /// Bytes of a value as the system call sees it.
+    pub value_size: usize,
+}
 
 impl<M: Memory + 'static> Kernel<M> {
-    /// Makes a map; gives back its descriptor.
-    ///
-    /// # Errors
-    /// As [`types::create`]; `EMFILE` where the host has no descriptor left.
-    pub fn create_map(&mut self, spec: MapSpec) -> Result<i32, Errno> {
-        let access = Access { read: spec.flags & flag::WRONLY == 0, write: spec.flags & flag::RDONLY == 0 };
-        let (cpus, cpu) = (self.resources.cpus, self.resources.cpu);
-        let mut cx = MapContext { arena: &mut self.resources.arena, cpus, cpu };
-        let map = types::create(&mut cx, spec)?;
-        let id = self.resources.add_map(map)?;
-        self.table.insert(Object::Map(id), access).inspect_err(|_| self.resources.release_map(id))
-    }
-
     /// What a map was created with.
     ///
     /// # Errors
@@ -38,47 +40,185 @@ impl<M: Memory + 'static> Kernel<M> {
     }
 
     /// The map of a descriptor, for reading or writing.
-    fn map_for(&self, fd: i32, wants: Access) -> Result<(MapId, MapSpec), Errno> {
+    pub(super) fn target(&mut self, fd: i32, wants: Access) -> Result<Target, Errno> {
         let (id, has) = self.table.map(fd)?;
         let writes = has.write && !self.resources.maps.is_frozen(id);
         if (wants.read && !has.read) || (wants.write && !writes) {
             return Err(Errno::EPERM);
         }
-        let spec = self.resources.maps.spec(id).ok_or(Errno::EBADF)?;
-        Ok((id, spec.clone()))
+        let cpus = self.resources.cpus;
+        let (map, _) = self.resources.map(id).ok_or(Errno::EBADF)?;
+        let (spec, value_size) = (map.spec().clone(), map.user_value_size(cpus) as usize);
+        let row = MapType::by_number(spec.map_type).ok_or(Errno::EBADF)?;
+        Ok(Target { id, spec, row, value_size })
     }
 
-    fn value_size(&mut self, id: MapId) -> usize {
-        let cpus = self.resources.cpus;
-        self.resources.map(id).map_or(0, |(map, _)| map.user_value_size(cpus) as usize)
+    /// The key that the map has for what the system call names: itself, or the identity of an object.
+    fn key(&self, target: &Target, key: &[u8]) -> Result<Vec<u8>, Errno> {
+        if key.len() != target.spec.key_size as usize {
+            return Err(Errno::EINVAL);
+        }
+        match target.row.keys {
+            Keys::Bytes => Ok(key.to_vec()),
+            Keys::Foreign(kind) => {
+                let fd = key.first_chunk().map_or(-1, |bytes| i32::from_le_bytes(*bytes));
+                // Every descriptor of ours has an inode as well.
+                let own = kind == ForeignKind::Inode && self.table.get(fd).is_ok();
+                let identity = if own { u64::MAX - fd as u64 } else { self.table.foreign(fd, kind)? };
+                Ok(identity.to_le_bytes().to_vec())
+            }
+        }
+    }
+
+    pub(super) fn look_up(&mut self, target: &Target, key: &[u8], out: &mut [u8]) -> Result<(), Errno> {
+        let key = self.key(target, key)?;
+        let (map, mut cx) = self.resources.map(target.id).ok_or(Errno::EBADF)?;
+        map.lookup(&mut cx, &key, out, 0)
+    }
+
+    pub(super) fn put(&mut self, target: &Target, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        if key.len() != target.spec.key_size as usize || value.len() != target.value_size {
+            return Err(Errno::EINVAL);
+        }
+        match target.row.values {
+            Values::Bytes | Values::Sought => {
+                let key = self.key(target, key)?;
+                let (map, mut cx) = self.resources.map(target.id).ok_or(Errno::EBADF)?;
+                map.update(&mut cx, &key, value, flags)
+            }
+            Values::Map | Values::Program | Values::Foreign(_) => {
+                self.put_reference(target, key, value, flags)
+            }
+            Values::Interface | Values::Queue => self.put_destination(target, key, value, flags),
+        }
+    }
+
+    /// An update whose value is a descriptor.
+    fn put_reference(&mut self, target: &Target, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        let fd = value.first_chunk().map_or(-1, |bytes| i32::from_le_bytes(*bytes));
+        // A descriptor of 8 bytes that is none, where the map's type looks at that before anything else.
+        let wide =
+            value.first_chunk().is_some_and(|bytes| i32::try_from(u64::from_le_bytes(*bytes)).is_err());
+        let checks_descriptor = matches!(target.row.number, types::SOCKMAP | types::SOCKHASH);
+        if checks_descriptor && (wide || fd < 0) {
+            return Err(Errno::EINVAL);
+        }
+        let (map, _) = self.resources.map(target.id).ok_or(Errno::EBADF)?;
+        map.check_set(key, flags)?;
+        if wide {
+            return Err(Errno::EINVAL);
+        }
+        let reference = match target.row.values {
+            Values::Map => {
+                let (id, _) = self.table.map(fd)?;
+                self.check_inner(target, id)?;
+                let handle = self.resources.maps.handle(id).ok_or(Errno::EBADF)?;
+                self.resources.hold_map(id);
+                Reference::Map { id, handle }
+            }
+            Values::Program => {
+                let id = self.table.program(fd)?;
+                self.check_tail_call(target.id, id)?;
+                self.hold_program(id);
+                Reference::Program(id)
+            }
+            Values::Foreign(kind) => Reference::Foreign(self.table.foreign(fd, kind)?),
+            _ => return Err(Errno::EINVAL),
+        };
+        let (map, mut cx) = self.resources.map(target.id).ok_or(Errno::EBADF)?;
+        map.set(&mut cx, key, reference, flags).inspect_err(|_| self.resources.released.push(reference))
+    }
+
+    /// Whether a map is like those that a map of maps takes.
+    fn check_inner(&self, target: &Target, id: MapId) -> Result<(), Errno> {
+        let like = self.resources.maps.inner(target.id).ok_or(Errno::EINVAL)?;
+        let spec = self.resources.maps.spec(id).ok_or(Errno::EBADF)?;
+        let row = MapType::by_number(spec.map_type).ok_or(Errno::EINVAL)?;
+        // Code that was compiled for an array of one size knows it, unless the array was made for another.
+        let any_length = row.number != types::ARRAY || spec.flags & flag::INNER_MAP != 0;
+        let same = spec.map_type == like.map_type
+            && spec.key_size == like.key_size
+            && spec.value_size == like.value_size
+            && spec.flags == like.flags
+            && (any_length || spec.max_entries == like.max_entries);
+        if same { Ok(()) } else { Err(Errno::EINVAL) }
+    }
+
+    /// An update whose value is an interface or a queue, and perhaps a program's descriptor.
+    fn put_destination(
+        &mut self,
+        target: &Target,
+        key: &[u8],
+        value: &[u8],
+        flags: u64,
+    ) -> Result<(), Errno> {
+        let (map, _) = self.resources.map(target.id).ok_or(Errno::EBADF)?;
+        map.check_set(key, flags)?;
+        let number = value.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        let fd = value.get(4..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| i32::from_le_bytes(*bytes));
+        let queue = target.row.values == Values::Queue;
+        let is_there = if queue {
+            number <= MOST_QUEUED
+        } else {
+            let clears = number == 0 && target.row.number == types::DEVMAP && fd <= 0;
+            clears || self.resources.interfaces.contains(&number)
+        };
+        if !is_there {
+            return Err(if queue { Errno::EOVERFLOW } else { Errno::EINVAL });
+        }
+        let program = if fd > 0 && number != 0 {
+            let wrong = if queue { Errno::ENOMEM } else { Errno::EINVAL };
+            Some(self.destination_program(fd, queue).ok_or(wrong)?)
+        } else {
+            None
+        };
+        let mut value = value.to_vec();
+        if let Some(place) = value.get_mut(4..8) {
+            place.copy_from_slice(&program.map_or(0, |id| id.0).to_le_bytes());
+        }
+        if let Some(id) = program {
+            self.hold_program(id);
+        }
+        let (map, mut cx) = self.resources.map(target.id).ok_or(Errno::EBADF)?;
+        map.update(&mut cx, key, &value, flags)
+            .inspect_err(|_| self.resources.released.extend(program.map(Reference::Program)))
+    }
+
+    /// The program of a descriptor, if it is one that may run where a packet is sent.
+    fn destination_program(&self, fd: i32, queue: bool) -> Option<ProgramId> {
+        // `enum bpf_attach_type`
+        const XDP_DEVMAP: u32 = 35;
+        const XDP_CPUMAP: u32 = 37;
+        let id = self.table.program(fd).ok()?;
+        let program = self.programs.get(&id)?;
+        let wanted = if queue { XDP_CPUMAP } else { XDP_DEVMAP };
+        (program.program_type.name == "xdp" && program.expected_attach_type == wanted).then_some(id)
     }
 
     /// Copies a value out. `key` has to have the map's key size.
     ///
     /// # Errors
-    /// `ENOENT` where the key is not there, `EPERM` for a write-only descriptor.
+    /// `ENOENT` where the key is not there, `EPERM` for a write-only descriptor, `EINVAL` for unknown flags.
     pub fn map_lookup(&mut self, fd: i32, key: &[u8], flags: u64) -> Result<Vec<u8>, Errno> {
-        let (id, spec) = self.map_for(fd, Access { read: true, write: false })?;
-        if key.len() != spec.key_size as usize {
+        let target = self.target(fd, READ)?;
+        if flags != 0 {
             return Err(Errno::EINVAL);
         }
-        let mut value = vec![0; self.value_size(id)];
-        let (map, mut cx) = self.resources.map(id).ok_or(Errno::EBADF)?;
-        map.lookup(&mut cx, key, &mut value, flags)?;
+        let mut value = vec![0; target.value_size];
+        self.look_up(&target, key, &mut value)?;
         Ok(value)
     }
 
-    /// Writes a value. Key and value have to have the map's sizes.
+    /// Writes a value. Key and value have to have the map's sizes; a value that refers to an object is its
+    /// descriptor.
     ///
     /// # Errors
     /// `EEXIST`, `ENOENT`, `E2BIG`, `ENOMEM`, and `EPERM` for a read-only descriptor or a frozen map.
     pub fn map_update(&mut self, fd: i32, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
-        let (id, spec) = self.map_for(fd, Access { read: false, write: true })?;
-        if key.len() != spec.key_size as usize || value.len() != self.value_size(id) {
-            return Err(Errno::EINVAL);
-        }
-        let (map, mut cx) = self.resources.map(id).ok_or(Errno::EBADF)?;
-        map.update(&mut cx, key, value, flags)
+        let target = self.target(fd, WRITE)?;
+        let done = self.put(&target, key, value, flags);
+        self.settle();
+        done
     }
 
     /// Deletes an element.
@@ -86,12 +226,16 @@ impl<M: Memory + 'static> Kernel<M> {
     /// # Errors
     /// `ENOENT` where the key is not there; as the type answers otherwise.
     pub fn map_delete(&mut self, fd: i32, key: &[u8]) -> Result<(), Errno> {
-        let (id, spec) = self.map_for(fd, Access { read: false, write: true })?;
-        if key.len() != spec.key_size as usize {
-            return Err(Errno::EINVAL);
-        }
-        let (map, mut cx) = self.resources.map(id).ok_or(Errno::EBADF)?;
-        map.delete(&mut cx, key)
+        let target = self.target(fd, WRITE)?;
+        let done = self.remove(&target, key);
+        self.settle();
+        done
+    }
+
+    pub(super) fn remove(&mut self, target: &Target, key: &[u8]) -> Result<(), Errno> {
+        let key = self.key(target, key)?;
+        let (map, mut cx) = self.resources.map(target.id).ok_or(Errno::EBADF)?;
+        map.delete(&mut cx, &key)
     }
 
     /// The key after another, or the first one.
@@ -99,12 +243,17 @@ impl<M: Memory + 'static> Kernel<M> {
     /// # Errors
     /// `ENOENT` after the last.
     pub fn map_next_key(&mut self, fd: i32, key: Option<&[u8]>) -> Result<Vec<u8>, Errno> {
-        let (id, spec) = self.map_for(fd, Access { read: true, write: false })?;
-        if key.is_some_and(|key| key.len() != spec.key_size as usize) {
+        let target = self.target(fd, READ)?;
+        self.key_after(&target, key)
+    }
+
+    pub(super) fn key_after(&mut self, target: &Target, key: Option<&[u8]>) -> Result<Vec<u8>, Errno> {
+        let size = target.spec.key_size as usize;
+        if key.is_some_and(|key| key.len() != size) {
             return Err(Errno::EINVAL);
         }
-        let mut next = vec![0; spec.key_size as usize];
-        let (map, mut cx) = self.resources.map(id).ok_or(Errno::EBADF)?;
+        let mut next = vec![0; size];
+        let (map, mut cx) = self.resources.map(target.id).ok_or(Errno::EBADF)?;
         map.next_key(&mut cx, key, &mut next)?;
         Ok(next)
     }
@@ -127,75 +276,44 @@ impl<M: Memory + 'static> Kernel<M> {
     /// Freezes a map: the system call can't write it any more.
     ///
     /// # Errors
-    /// `EPERM` where it is frozen already.
+    /// `EPERM` for a read-only descriptor, and where it is frozen already.
     pub fn map_freeze(&mut self, fd: i32) -> Result<(), Errno> {
-        let (id, _) = self.table.map(fd)?;
-        if self.resources.maps.is_frozen(id) {
+        let (id, has) = self.table.map(fd)?;
+        if !has.write || self.resources.maps.is_frozen(id) {
             return Err(Errno::EPERM);
         }
         self.resources.maps.freeze(id);
         Ok(())
     }
+
+    /// The records of a ring buffer that were not consumed yet, oldest first; they are then.
+    ///
+    /// # Errors
+    /// `EINVAL` for a map of another type.
+    pub fn ring_records(&mut self, fd: i32) -> Result<Vec<Vec<u8>>, Errno> {
+        let (id, _) = self.table.map(fd)?;
+        let (map, cx) = self.resources.map(id).ok_or(Errno::EBADF)?;
+        Ok(map.ring().ok_or(Errno::EINVAL)?.consume(cx.arena))
+    }
+
+    /// Gives back what maps let go of.
+    pub(super) fn settle(&mut self) {
+        while let Some(reference) = self.resources.released.pop() {
+            match reference {
+                Reference::Map { id, .. } => self.resources.release_map(id),
+                Reference::Program(id) => self.release_program(id),
+                Reference::Foreign(_) => {}
+            }
+        }
+    }
 }
 
-pub(super) fn create<M: Memory + 'static>(
-    kernel: &mut Kernel<M>,
-    attr: &mut Attr,
-    _user: &mut dyn UserMemory,
-) -> Result<i64, Errno> {
-    let spec = MapSpec {
-        map_type: attr.u32(0),
-        key_size: attr.u32(4),
-        value_size: attr.u32(8),
-        max_entries: attr.u32(12),
-        flags: attr.u32(16),
-        name: alloc::string::String::new(),
-        extra: attr.u64(64),
-        btf_key_type_id: attr.u32(52),
-        btf_value_type_id: attr.u32(56),
-    };
-    let (numa_node, ifindex, btf_fd) = (attr.u32(24), attr.u32(44), attr.i32(48));
-    if spec.flags & flag::NUMA_NODE != 0 && numa_node != 0 {
+/// The key that a command's second field points to.
+fn read_key(target: &Target, address: u64, user: &dyn UserMemory) -> Result<Vec<u8>, Errno> {
+    if target.spec.key_size == 0 && address != 0 {
         return Err(Errno::EINVAL);
     }
-    let name = attr.name(28)?;
-    if spec.btf_key_type_id != 0 || spec.btf_value_type_id != 0 {
-        let btf = match kernel.table.get(btf_fd) {
-            Ok(Object::Btf(id)) => id,
-            Ok(_) => return Err(Errno::EINVAL),
-            // 0 is never one of ours.
-            Err(_) if btf_fd == 0 => return Err(Errno::EINVAL),
-            Err(errno) => return Err(errno),
-        };
-        let btf = kernel.btfs.get(&btf).ok_or(Errno::EBADF)?;
-        let size = |id: u32| btf.btf.size_of(crate::object::btf::TypeId(id));
-        let key_fits = spec.btf_key_type_id == 0 || size(spec.btf_key_type_id) == Some(spec.key_size);
-        if !key_fits || size(spec.btf_value_type_id) != Some(spec.value_size) {
-            return Err(Errno::EINVAL);
-        }
-        let value = crate::object::btf::TypeId(spec.btf_value_type_id);
-        if crate::map::record::has_special_field(&btf.btf, value) {
-            // Not built yet: such a value may not be read and written as plain bytes.
-            return Err(Errno::EOPNOTSUPP);
-        }
-    }
-    if ifindex != 0 {
-        return Err(Errno::EOPNOTSUPP);
-    }
-    kernel.create_map(MapSpec { name, ..spec }).map(i64::from)
-}
-
-/// Key, value and flags of an element command.
-fn element<M: Memory + 'static>(
-    kernel: &mut Kernel<M>,
-    attr: &Attr,
-    user: &dyn UserMemory,
-    wants: Access,
-) -> Result<(i32, MapId, Vec<u8>), Errno> {
-    let fd = attr.i32(0);
-    let (id, spec) = kernel.map_for(fd, wants)?;
-    let key = read_bytes(user, attr.u64(8), spec.key_size as usize)?;
-    Ok((fd, id, key))
+    read_bytes(user, address, target.spec.key_size as usize)
 }
 
 pub(super) fn lookup<M: Memory + 'static>(
@@ -207,13 +325,17 @@ pub(super) fn lookup<M: Memory + 'static>(
     if flags & !LOCK != 0 {
         return Err(Errno::EINVAL);
     }
-    let fd = attr.i32(0);
-    kernel.map_for(fd, Access { read: true, write: false })?;
-    if flags & LOCK != 0 {
+    let target = kernel.target(attr.i32(0), READ)?;
+    if flags != 0 {
         return Err(Errno::EINVAL);
     }
-    let (fd, _, key) = element(kernel, attr, user, Access { read: true, write: false })?;
-    let value = kernel.map_lookup(fd, &key, flags)?;
+    let key = read_key(&target, attr.u64(8), user)?;
+    let mut value = if target.row.values == Values::Sought {
+        read_bytes(user, attr.u64(16), target.value_size)?
+    } else {
+        vec![0; target.value_size]
+    };
+    kernel.look_up(&target, &key, &mut value)?;
     user.write(attr.u64(16), &value)?;
     Ok(0)
 }
@@ -224,15 +346,13 @@ pub(super) fn update<M: Memory + 'static>(
     user: &mut dyn UserMemory,
 ) -> Result<i64, Errno> {
     let flags = attr.u64(24);
-    let fd = attr.i32(0);
-    let (id, _) = kernel.map_for(fd, Access { read: false, write: true })?;
+    let target = kernel.target(attr.i32(0), WRITE)?;
     if flags & LOCK != 0 {
         return Err(Errno::EINVAL);
     }
-    let (fd, _, key) = element(kernel, attr, user, Access { read: false, write: true })?;
-    let size = kernel.value_size(id);
-    let value = read_bytes(user, attr.u64(16), size)?;
-    kernel.map_update(fd, &key, &value, flags).map(|()| 0)
+    let key = read_key(&target, attr.u64(8), user)?;
+    let value = read_bytes(user, attr.u64(16), target.value_size)?;
+    kernel.put(&target, &key, &value, flags).map(|()| 0)
 }
 
 pub(super) fn delete<M: Memory + 'static>(
@@ -240,8 +360,9 @@ pub(super) fn delete<M: Memory + 'static>(
     attr: &mut Attr,
     user: &mut dyn UserMemory,
 ) -> Result<i64, Errno> {
-    let (fd, _, key) = element(kernel, attr, user, Access { read: false, write: true })?;
-    kernel.map_delete(fd, &key).map(|()| 0)
+    let target = kernel.target(attr.i32(0), WRITE)?;
+    let key = read_key(&target, attr.u64(8), user)?;
+    kernel.remove(&target, &key).map(|()| 0)
 }
 
 pub(super) fn next_key<M: Memory + 'static>(
@@ -249,14 +370,12 @@ pub(super) fn next_key<M: Memory + 'static>(
     attr: &mut Attr,
     user: &mut dyn UserMemory,
 ) -> Result<i64, Errno> {
-    let fd = attr.i32(0);
-    kernel.map_for(fd, Access { read: true, write: false })?;
-    let next = if attr.u64(8) == 0 {
-        kernel.map_next_key(fd, None)?
-    } else {
-        let (fd, _, key) = element(kernel, attr, user, Access { read: true, write: false })?;
-        kernel.map_next_key(fd, Some(&key))?
+    let target = kernel.target(attr.i32(0), READ)?;
+    let key = match attr.u64(8) {
+        0 => None,
+        address => Some(read_key(&target, address, user)?),
     };
+    let next = kernel.key_after(&target, key.as_deref())?;
     user.write(attr.u64(16), &next)?;
     Ok(0)
 }
@@ -270,9 +389,13 @@ pub(super) fn lookup_and_delete<M: Memory + 'static>(
     if flags & !LOCK != 0 {
         return Err(Errno::EINVAL);
     }
-    let (_, id, key) = element(kernel, attr, user, Access::ALL)?;
-    let mut value = vec![0; kernel.value_size(id)];
-    let (map, mut cx) = kernel.resources.map(id).ok_or(Errno::EBADF)?;
+    let target = kernel.target(attr.i32(0), Access::ALL)?;
+    if flags != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let key = read_key(&target, attr.u64(8), user)?;
+    let mut value = vec![0; target.value_size];
+    let (map, mut cx) = kernel.resources.map(target.id).ok_or(Errno::EBADF)?;
     map.lookup_and_delete(&mut cx, &key, &mut value, flags)?;
     user.write(attr.u64(16), &value)?;
     Ok(0)

@@ -4,9 +4,14 @@
 //! of [`Kernel::bpf`], and the typed methods of the groups' files ([`maps`], [`programs`], [`test_run`]).
 
 pub mod attr;
+mod batch;
+mod create;
 pub mod descriptors;
+mod ids;
 pub mod info;
+mod links;
 pub mod maps;
+pub mod pins;
 pub mod programs;
 pub mod recorded_run;
 pub mod test_run;
@@ -40,6 +45,7 @@ pub struct Kernel<M> {
     table: Table,
     programs: BTreeMap<ProgramId, Program>,
     btfs: BTreeMap<u32, LoadedBtf>,
+    pins: pins::Pins,
     last_program: u32,
     last_btf: u32,
     capabilities: u64,
@@ -62,17 +68,43 @@ struct Command<M> {
 impl<M: Memory + 'static> Kernel<M> {
     /// The commands that are built. `len` is what the running kernel takes.
     const COMMANDS: &'static [Command<M>] = &[
-        Command { number: 0, len: 80, run: maps::create },
+        Command { number: 0, len: 92, run: create::create },
         Command { number: 1, len: 32, run: maps::lookup },
         Command { number: 2, len: 32, run: maps::update },
         Command { number: 3, len: 16, run: maps::delete },
         Command { number: 4, len: 24, run: maps::next_key },
         Command { number: 5, len: 168, run: programs::load },
+        Command { number: 6, len: 20, run: pins::pin },
+        Command { number: 7, len: 20, run: pins::get },
+        Command { number: 8, len: 32, run: links::attach },
+        Command { number: 9, len: 32, run: links::detach },
         Command { number: 10, len: 76, run: test_run::run },
+        Command { number: 11, len: 8, run: ids::next_program },
+        Command { number: 12, len: 8, run: ids::next_map },
+        Command { number: 13, len: 4, run: ids::program },
+        Command { number: 14, len: 12, run: ids::map },
         Command { number: 15, len: 16, run: info::by_fd },
+        Command { number: 16, len: 64, run: links::query },
+        Command { number: 17, len: 24, run: links::raw_tracepoint },
         Command { number: 18, len: 32, run: info::btf_load },
+        Command { number: 19, len: 16, run: ids::btf },
+        Command { number: 20, len: 48, run: links::task_fd },
         Command { number: 21, len: 32, run: maps::lookup_and_delete },
         Command { number: 22, len: 4, run: maps::freeze },
+        Command { number: 23, len: 8, run: ids::next_btf },
+        Command { number: 24, len: 56, run: batch::lookup },
+        Command { number: 25, len: 56, run: batch::lookup_and_delete },
+        Command { number: 26, len: 56, run: batch::update },
+        Command { number: 27, len: 56, run: batch::delete },
+        Command { number: 28, len: 64, run: links::create },
+        Command { number: 29, len: 16, run: links::on_link },
+        Command { number: 30, len: 4, run: ids::link },
+        Command { number: 31, len: 8, run: ids::next_link },
+        Command { number: 33, len: 8, run: links::iterator },
+        Command { number: 34, len: 4, run: links::on_link },
+        Command { number: 35, len: 12, run: links::bind_map },
+        Command { number: 36, len: 8, run: links::token },
+        Command { number: 37, len: 20, run: links::stream },
     ];
     /// The last command that the running kernel knows (`BPF_PROG_STREAM_READ_BY_FD`).
     const LAST_COMMAND: i32 = 37;
@@ -85,6 +117,7 @@ impl<M: Memory + 'static> Kernel<M> {
             table: Table::new(descriptors),
             programs: BTreeMap::new(),
             btfs: BTreeMap::new(),
+            pins: pins::Pins::default(),
             last_program: 0,
             last_btf: 0,
             capabilities: u64::MAX,
@@ -115,7 +148,42 @@ impl<M: Memory + 'static> Kernel<M> {
             return Err(if known { Errno::EOPNOTSUPP } else { Errno::EINVAL });
         };
         attr.check_zero_from(row.len)?;
-        (row.run)(self, &mut attr, user)
+        let done = (row.run)(self, &mut attr, user);
+        self.settle();
+        done
+    }
+
+    /// Takes one more reference to an object, for a descriptor or a path.
+    fn hold(&mut self, object: Object) {
+        match object {
+            Object::Map(id) => self.resources.hold_map_for_user(id),
+            Object::Program(id) => self.hold_program(id),
+            Object::Btf(id) => {
+                if let Some(btf) = self.btfs.get_mut(&id) {
+                    btf.references += 1;
+                }
+            }
+        }
+    }
+
+    /// Gives a descriptor's or a path's reference back.
+    fn release(&mut self, object: Object) {
+        match object {
+            Object::Map(id) => self.resources.release_map_for_user(id),
+            Object::Program(id) => self.release_program(id),
+            Object::Btf(id) => self.release_btf(id),
+        }
+        self.settle();
+    }
+
+    /// Gives a reference to BTF back; the last one frees it.
+    fn release_btf(&mut self, id: u32) {
+        if let Some(btf) = self.btfs.get_mut(&id) {
+            btf.references -= 1;
+            if btf.references == 0 {
+                self.btfs.remove(&id);
+            }
+        }
     }
 
     /// Closes a descriptor; the last one of an object frees it.
@@ -124,18 +192,7 @@ impl<M: Memory + 'static> Kernel<M> {
     /// `EBADF` where there is no such descriptor.
     pub fn close(&mut self, fd: i32) -> Result<(), Errno> {
         let object = self.table.remove(fd)?;
-        match object {
-            Object::Map(id) => self.resources.release_map(id),
-            Object::Program(id) => self.release_program(id),
-            Object::Btf(id) => {
-                if let Some(btf) = self.btfs.get_mut(&id) {
-                    btf.references -= 1;
-                    if btf.references == 0 {
-                        self.btfs.remove(&id);
-                    }
-                }
-            }
-        }
+        self.release(object);
         Ok(())
     }
 }

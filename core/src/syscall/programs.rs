@@ -1,6 +1,7 @@
 //! `BPF_PROG_LOAD`, and the operations behind it.
 
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::attr::{Attr, UserMemory, read_bytes};
@@ -17,9 +18,7 @@ use crate::program::ProgramType;
 use crate::verifier::observer::{Nobody, Observer};
 use crate::verifier::{Environment, Input, MapFacts, Outcome, SourceLine, Verifier, flag};
 
-/// A program's number, from 1 up, never reused.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct ProgramId(pub u32);
+pub use crate::program::ProgramId;
 
 /// A program that was loaded.
 pub struct Program {
@@ -30,7 +29,7 @@ pub struct Program {
     /// Its name, at most 15 characters.
     pub name: String,
     /// What engines run.
-    pub image: Image,
+    pub image: Arc<Image>,
     /// The maps that it keeps alive.
     pub maps: Vec<MapId>,
     /// Instructions that it took to verify.
@@ -137,17 +136,23 @@ impl<M: Memory + 'static> Kernel<M> {
     /// The rejection's error, or `EMFILE`.
     pub fn insert_program<O>(&mut self, request: &LoadRequest, outcome: &Outcome<O>) -> Result<i32, Errno> {
         let verified = outcome.result.as_ref().map_err(|rejection| rejection.errno)?;
+        let kind = (request.program_type.number, request.expected_attach_type);
+        for map in &verified.maps {
+            self.resources.maps.join_tail_calls(*map, kind)?;
+        }
         self.last_program += 1;
         let id = ProgramId(self.last_program);
         let fd = self.table.insert(Object::Program(id), Access::ALL)?;
         for map in &verified.maps {
             self.resources.hold_map(*map);
         }
+        let image = Arc::new(verified.image.clone());
+        self.resources.images.insert(id, Arc::clone(&image));
         let program = Program {
             program_type: request.program_type,
             expected_attach_type: request.expected_attach_type,
             name: request.name.clone(),
-            image: verified.image.clone(),
+            image: Arc::clone(&image),
             maps: verified.maps.clone(),
             verified_insns: outcome.stats.processed,
             references: 1,
@@ -175,6 +180,23 @@ impl<M: Memory + 'static> Kernel<M> {
         self.table.program(fd)
     }
 
+    /// Whether an array of programs may hold a program: all of one array have to be alike, since a tail call
+    /// keeps the context.
+    ///
+    /// # Errors
+    /// `EINVAL` where the array is another kind's.
+    pub(super) fn check_tail_call(&mut self, array: MapId, id: ProgramId) -> Result<(), Errno> {
+        let program = self.programs.get(&id).ok_or(Errno::EBADF)?;
+        let kind = (program.program_type.number, program.expected_attach_type);
+        self.resources.maps.join_tail_calls(array, kind)
+    }
+
+    pub(super) fn hold_program(&mut self, id: ProgramId) {
+        if let Some(program) = self.programs.get_mut(&id) {
+            program.references += 1;
+        }
+    }
+
     pub(super) fn release_program(&mut self, id: ProgramId) {
         let Some(program) = self.programs.get_mut(&id) else { return };
         program.references -= 1;
@@ -182,7 +204,9 @@ impl<M: Memory + 'static> Kernel<M> {
             return;
         }
         if let Some(program) = self.programs.remove(&id) {
+            self.resources.images.remove(&id);
             program.maps.iter().for_each(|map| self.resources.release_map(*map));
+            self.settle();
         }
     }
 }

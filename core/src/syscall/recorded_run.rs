@@ -30,7 +30,7 @@ impl<M: Memory + 'static> Kernel<M> {
         let id = self.program_id(fd)?;
         let program = self.programs.get(&id).ok_or(Errno::EBADF)?;
         let run = Run::prepare(program.program_type, input, &mut self.resources)?;
-        let image = program.image.clone();
+        let image = Image::clone(&program.image);
         let Ok(machine) = Machine::new(&image, &mut self.resources, run.context.context) else {
             run.release(&mut self.resources);
             return Err(Errno::ENOMEM);

@@ -44,6 +44,13 @@ impl<O: Observer> Verifier<O> {
         let id = found
             .map_err(|errno| reject(errno, format_args!("fd {number} is not pointing to valid bpf_map")))?;
         let facts = environment.map(id);
+        if facts.spec.map_type == crate::map::types::ARENA {
+            if facts.spec.extra == 0 {
+                let message = "arena's user address must be set via map_extra or mmap()";
+                return Err(reject(Errno::EINVAL, message));
+            }
+            return Err(not_built("a map of type arena"));
+        }
         let index = match self.maps.iter().position(|m| m.id == id) {
             Some(index) => index,
             None => {

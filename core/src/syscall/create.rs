@@ -1,0 +1,196 @@
+//! `BPF_MAP_CREATE`.
+
+use super::attr::{Attr, UserMemory};
+use super::descriptors::{Access, Object};
+use super::{Kernel, LoadedBtf, capability};
+use crate::arena::Memory;
+use crate::errno::Errno;
+use crate::map::types::{BtfUse, Family, MapType, Values, flag};
+use crate::map::{MapSpec, create as rules, record};
+use crate::object::btf::{Btf, Type, TypeId};
+
+/// Offsets of the command's fields in `union bpf_attr`.
+mod field {
+    pub const INNER_MAP_FD: usize = 20;
+    pub const NUMA_NODE: usize = 24;
+    pub const NAME: usize = 28;
+    pub const IFINDEX: usize = 44;
+    pub const BTF_FD: usize = 48;
+    pub const BTF_KEY_TYPE: usize = 52;
+    pub const BTF_VALUE_TYPE: usize = 56;
+    pub const BTF_KERNEL_VALUE_TYPE: usize = 60;
+    pub const EXTRA: usize = 64;
+}
+
+/// A node that is none: the memory may be anywhere.
+const NO_NODE: u32 = u32::MAX;
+
+/// What comes with a specification and is looked at once.
+#[derive(Clone, Copy, Default)]
+struct Extras {
+    inner_map_fd: i32,
+    interface: u32,
+    btf_fd: i32,
+}
+
+impl<M: Memory + 'static> Kernel<M> {
+    /// Makes a map; gives back its descriptor.
+    ///
+    /// # Errors
+    /// As [`rules::check`]; `ENOMEM` where there is no room for it, `EMFILE` where the host has no descriptor
+    /// left. A map of maps takes [`Kernel::create_map_of_maps`].
+    pub fn create_map(&mut self, spec: MapSpec) -> Result<i32, Errno> {
+        self.create(spec, Extras::default())
+    }
+
+    /// Makes a map of maps, which have to be like the one of `inner`.
+    ///
+    /// # Errors
+    /// As [`Kernel::create_map`]; `EBADF` or `EINVAL` where `inner` is no map, or none that can be in one.
+    pub fn create_map_of_maps(&mut self, spec: MapSpec, inner: i32) -> Result<i32, Errno> {
+        self.create(spec, Extras { inner_map_fd: inner, ..Extras::default() })
+    }
+
+    fn create(&mut self, spec: MapSpec, extras: Extras) -> Result<i32, Errno> {
+        let row = rules::check(&spec)?;
+        if extras.interface != 0 {
+            // Offload to a device, which no device here does.
+            let has_offload =
+                matches!(row.number, 1 | 2) && self.resources.interfaces.contains(&extras.interface);
+            return Err(if has_offload { Errno::EOPNOTSUPP } else { Errno::EINVAL });
+        }
+        self.check_capability(row)?;
+        let inner = match row.values {
+            Values::Map => Some(self.inner_spec(extras.inner_map_fd)?),
+            _ => None,
+        };
+        let cost = rules::cost(row, &spec, self.resources.cpus);
+        self.resources.check_limit(cost)?;
+        if spec.btf_key_type_id != 0 || spec.btf_value_type_id != 0 {
+            self.check_btf(row, &spec, extras.btf_fd)?;
+        } else if row.btf == BtfUse::Required {
+            return Err(Errno::EINVAL);
+        }
+        let access = Access { read: spec.flags & flag::WRONLY == 0, write: spec.flags & flag::RDONLY == 0 };
+        let spec = MapSpec { flags: spec.flags | row.always, ..spec };
+        let map = rules::make(&mut self.resources.map_context(), row, spec, inner)?;
+        let id = self.resources.add_map(map, cost)?;
+        let fd = self.insert_map(id, access);
+        self.resources.release_map(id);
+        fd
+    }
+
+    /// A descriptor of a map.
+    pub(super) fn insert_map(&mut self, id: crate::map::MapId, access: Access) -> Result<i32, Errno> {
+        let fd = self.table.insert(Object::Map(id), access)?;
+        self.resources.hold_map_for_user(id);
+        Ok(fd)
+    }
+
+    fn check_capability(&self, row: &MapType) -> Result<(), Errno> {
+        let has = |bit: u64| self.capabilities & (bit | capability::SYS_ADMIN) != 0;
+        if !has(capability::BPF) || (row.network && !has(capability::NET_ADMIN)) {
+            return Err(Errno::EPERM);
+        }
+        Ok(())
+    }
+
+    /// What maps in a map of maps have to be like.
+    fn inner_spec(&self, fd: i32) -> Result<MapSpec, Errno> {
+        // A zeroed field is descriptor 0, which is never one of ours.
+        let (id, _) = if fd == 0 { return Err(Errno::EINVAL) } else { self.table.map(fd)? };
+        let spec = self.resources.maps.spec(id).ok_or(Errno::EBADF)?;
+        let row = MapType::by_number(spec.map_type).ok_or(Errno::EINVAL)?;
+        row.as_inner.map_or_else(|| Ok(spec.clone()), Err)
+    }
+
+    /// Whether BTF types fit the map.
+    fn check_btf(&self, row: &MapType, spec: &MapSpec, fd: i32) -> Result<(), Errno> {
+        let id = match self.table.get(fd) {
+            Ok(Object::Btf(id)) => id,
+            Ok(_) => return Err(Errno::EINVAL),
+            // 0 is never one of ours.
+            Err(_) if fd == 0 => return Err(Errno::EINVAL),
+            Err(errno) => return Err(errno),
+        };
+        let LoadedBtf { btf, .. } = self.btfs.get(&id).ok_or(Errno::EBADF)?;
+        let (key, value) = (TypeId(spec.btf_key_type_id), TypeId(spec.btf_value_type_id));
+        if value == TypeId::VOID || btf.size_of(value) != Some(spec.value_size) {
+            return Err(Errno::EINVAL);
+        }
+        if key == TypeId::VOID {
+            // Global data has no key.
+            let section = matches!(btf.get(value), Some(Type::Section { .. }));
+            let is_data = matches!(row.family, Family::Array { .. }) && spec.max_entries == 1 && section;
+            if !is_data {
+                return Err(Errno::EINVAL);
+            }
+        } else if btf.size_of(key) != Some(spec.key_size) || !key_fits(row, spec, btf, key)? {
+            return Err(Errno::EINVAL);
+        }
+        if record::has_special_field(btf, value) {
+            // Not built yet: such a value may not be read and written as plain bytes.
+            return Err(Errno::EOPNOTSUPP);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a key's type is one that the map's type takes.
+///
+/// # Errors
+/// `ENOTSUPP` where it takes no BTF at all.
+fn key_fits(row: &MapType, spec: &MapSpec, btf: &Btf, key: TypeId) -> Result<bool, Errno> {
+    let kind = btf.get(btf.resolve(key));
+    let whole = |size: u32| {
+        matches!(kind, Some(Type::Int { bits, bit_offset: 0, size: bytes, .. })
+            if u32::from(*bits) == size * 8 && *bytes == size)
+    };
+    Ok(match row.btf {
+        BtfUse::None => return Err(Errno::ENOTSUPP),
+        BtfUse::Any => true,
+        BtfUse::IntegerKey | BtfUse::Required => whole(4),
+        BtfUse::StructKey => matches!(kind, Some(Type::Struct { .. })),
+        BtfUse::CgroupKey if spec.key_size == 8 => whole(8),
+        BtfUse::CgroupKey => matches!(kind, Some(Type::Struct { members, .. }) if members.len() == 2),
+    })
+}
+
+pub(super) fn create<M: Memory + 'static>(
+    kernel: &mut Kernel<M>,
+    attr: &mut Attr,
+    _user: &mut dyn UserMemory,
+) -> Result<i64, Errno> {
+    let spec = MapSpec {
+        map_type: attr.u32(0),
+        key_size: attr.u32(4),
+        value_size: attr.u32(8),
+        max_entries: attr.u32(12),
+        flags: attr.u32(16),
+        name: alloc::string::String::new(),
+        extra: attr.u64(field::EXTRA),
+        btf_key_type_id: attr.u32(field::BTF_KEY_TYPE),
+        btf_value_type_id: attr.u32(field::BTF_VALUE_TYPE),
+    };
+    let extras = Extras {
+        inner_map_fd: attr.i32(field::INNER_MAP_FD),
+        interface: attr.u32(field::IFINDEX),
+        btf_fd: attr.i32(field::BTF_FD),
+    };
+    if attr.u32(field::BTF_KERNEL_VALUE_TYPE) != 0 {
+        // Only structures of operations have a type of the kernel's, and they are not built yet.
+        let ops = spec.map_type == crate::map::types::STRUCT_OPS;
+        return Err(if ops { Errno::ENOTSUPP } else { Errno::EINVAL });
+    }
+    if spec.btf_key_type_id != 0 && spec.btf_value_type_id == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let node = attr.u32(field::NUMA_NODE);
+    if spec.flags & flag::NUMA_NODE != 0 && node != 0 && node != NO_NODE {
+        return Err(Errno::EINVAL);
+    }
+    // The name is looked at once the rest is known to be right.
+    rules::check(&spec)?;
+    let name = attr.name(field::NAME)?;
+    kernel.create(MapSpec { name, ..spec }, extras).map(i64::from)
+}
