@@ -94,6 +94,7 @@ fn system() -> Result<MutexGuard<'static, Option<Kernel<ReservedMemory>>>, Errno
         let memory = ReservedMemory::new(ARENA_LEN).map_err(|_| Errno::ENOMEM)?;
         let mut kernel = Kernel::new(memory, possible_cpus(), 0, Box::new(ProcessDescriptors));
         kernel.resources.interfaces.extend(foreign::interfaces());
+        kernel.set_compiler(crate::engine::compiler());
         *system = Some(kernel);
     }
     Ok(system)

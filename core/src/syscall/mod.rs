@@ -21,6 +21,7 @@ use alloc::collections::BTreeMap;
 
 use crate::arena::Memory;
 use crate::errno::Errno;
+use crate::jit::Compiler;
 use crate::object::btf::Btf;
 use crate::resources::Resources;
 
@@ -43,12 +44,13 @@ pub struct Kernel<M> {
     /// What programs act on.
     pub resources: Resources<M>,
     table: Table,
-    programs: BTreeMap<ProgramId, Program>,
+    programs: BTreeMap<ProgramId, Program<M>>,
     btfs: BTreeMap<u32, LoadedBtf>,
     pins: pins::Pins,
     last_program: u32,
     last_btf: u32,
     capabilities: u64,
+    compiler: Option<Box<dyn Compiler<M> + Send>>,
 }
 
 /// BTF that was loaded.
@@ -121,7 +123,13 @@ impl<M: Memory + 'static> Kernel<M> {
             last_program: 0,
             last_btf: 0,
             capabilities: u64::MAX,
+            compiler: None,
         }
+    }
+
+    /// Test runs compile with this from now on; without one, and what it does not compile, they interpret.
+    pub fn set_compiler(&mut self, compiler: Option<Box<dyn Compiler<M> + Send>>) {
+        self.compiler = compiler;
     }
 
     /// The capabilities that later calls have; all of them until this is called.

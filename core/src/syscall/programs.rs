@@ -1,8 +1,10 @@
 //! `BPF_PROG_LOAD`, and the operations behind it.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 
 use super::attr::{Attr, UserMemory, read_bytes};
 use super::descriptors::{Access, Object};
@@ -11,6 +13,7 @@ use crate::arena::Memory;
 use crate::errno::Errno;
 use crate::image::Image;
 use crate::isa::{self, RawInsn};
+use crate::jit::Compiled;
 use crate::map::types::flag as map_flag;
 use crate::map::{MapId, MapSpec};
 use crate::object::btf::{Linkage, Name, Type, TypeId};
@@ -21,7 +24,7 @@ use crate::verifier::{Environment, Input, MapFacts, Outcome, SourceLine, Verifie
 pub use crate::program::ProgramId;
 
 /// A program that was loaded.
-pub struct Program {
+pub struct Program<M> {
     /// Its type.
     pub program_type: &'static ProgramType,
     /// `expected_attach_type`
@@ -35,6 +38,8 @@ pub struct Program {
     /// Instructions that it took to verify.
     pub verified_insns: u32,
     references: u32,
+    /// Machine code, once it was tried to be had.
+    pub(super) compiled: OnceCell<Option<Box<dyn Compiled<M> + Send>>>,
 }
 
 /// A program to be loaded.
@@ -156,6 +161,7 @@ impl<M: Memory + 'static> Kernel<M> {
             maps: verified.maps.clone(),
             verified_insns: outcome.stats.processed,
             references: 1,
+            compiled: OnceCell::new(),
         };
         self.programs.insert(id, program);
         Ok(fd)
@@ -171,7 +177,7 @@ impl<M: Memory + 'static> Kernel<M> {
     ///
     /// # Errors
     /// `EBADF`, `EINVAL`.
-    pub fn program(&self, fd: i32) -> Result<&Program, Errno> {
+    pub fn program(&self, fd: i32) -> Result<&Program<M>, Errno> {
         let id = self.table.program(fd)?;
         self.programs.get(&id).ok_or(Errno::EBADF)
     }

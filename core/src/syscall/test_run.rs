@@ -4,10 +4,13 @@ use alloc::vec::Vec;
 
 use super::Kernel;
 use super::attr::{Attr, UserMemory, read_bytes};
-use crate::arena::Memory;
+use crate::arena::{Memory, OutOfArena};
 use crate::errno::Errno;
+use crate::helper::RunContext;
+use crate::image::Image;
 use crate::interp::{Machine, Stop};
 use crate::program::test_run::{Input, MOST_DATA, Output, Run};
+use crate::resources::Resources;
 
 /// Instructions that one round may take.
 const BUDGET: u64 = 1 << 32;
@@ -32,6 +35,8 @@ impl<M: Memory + 'static> Kernel<M> {
     pub fn test_run(&mut self, fd: i32, input: &Input) -> Result<Ran, Errno> {
         let id = self.program_id(fd)?;
         let program = self.programs.get(&id).ok_or(Errno::EBADF)?;
+        let compile = || self.compiler.as_ref().and_then(|compiler| compiler.compile(&program.image));
+        let compiled = program.compiled.get_or_init(compile);
         let mut run = Run::prepare(program.program_type, input, &mut self.resources)?;
         let cpu = core::mem::replace(&mut self.resources.cpu, run.cpu.unwrap_or(0));
         let start = self.resources.clock.now;
@@ -41,13 +46,14 @@ impl<M: Memory + 'static> Kernel<M> {
                 result = Err(Errno::EFAULT);
                 break;
             }
-            let machine = Machine::new(&program.image, &mut self.resources, run.context.context);
-            let Ok(mut machine) = machine else {
+            let stop = match compiled {
+                Some(code) => code.run(&program.image, &mut self.resources, &mut run.context, BUDGET),
+                None => interpret(&program.image, &mut self.resources, &mut run.context),
+            };
+            let Ok(stop) = stop else {
                 result = Err(Errno::ENOMEM);
                 break;
             };
-            let stop = machine.run(&program.image, &mut self.resources, &mut run.context, BUDGET);
-            machine.release(&mut self.resources);
             result = match stop {
                 Stop::Exit(value) => Ok(value as u32),
                 Stop::Budget => Err(Errno::EAGAIN),
@@ -63,6 +69,18 @@ impl<M: Memory + 'static> Kernel<M> {
         let output = run.finish(&mut self.resources)?;
         Ok(Ran { value: result?, output, duration })
     }
+}
+
+/// One round without machine code.
+fn interpret<M: Memory>(
+    image: &Image,
+    resources: &mut Resources<M>,
+    run: &mut RunContext,
+) -> Result<Stop, OutOfArena> {
+    let mut machine = Machine::new(image, resources, run.context)?;
+    let stop = machine.run(image, resources, run, BUDGET);
+    machine.release(resources);
+    Ok(stop)
 }
 
 /// Bytes of the caller; `None` for a null pointer of size 0.

@@ -16,6 +16,7 @@ glasshive verify FILE [OPTION]…           verify every program of FILE, or the
 glasshive run FILE --data PKT [OPTION]…   verify a program, run it on a packet, show the maps that changed
 glasshive disasm FILE [--listing]         print a program as text that `verify`, `run` and `asm` read
 glasshive asm FILE -o OUT                 assemble a text into an object file
+glasshive jit FILE [--dump]               verify a program and compile it; show its machine code
 glasshive help, --version
 
 FILE is an object file that clang built for eBPF, or a text in the verifier log's syntax; - is standard input.
@@ -35,6 +36,7 @@ run:
   --context BYTES       the context structure, as hex digits or a file
   --repeat N            how often to run on each packet
   --cpus N              possible CPUs, the machine's by default
+  --engine E            jit, or interpreter; by default machine code where the program can be compiled
 
 disasm:
   --listing             slots with opcodes and source lines, for reading
@@ -52,6 +54,7 @@ pub enum Command {
     Run(RunOptions),
     Disassemble(DisassembleOptions),
     Assemble { file: PathBuf, output: PathBuf },
+    Jit(JitOptions),
 }
 
 /// Which program of which file, and what it is loaded as.
@@ -83,6 +86,24 @@ pub struct RunOptions {
     pub packet: Option<usize>,
     pub context: Option<OsString>,
     pub repeat: u32,
+    /// `None` for machine code where it can be had.
+    pub engine: Option<Engine>,
+}
+
+/// What runs a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// The interpreter.
+    Interpreter,
+    /// Machine code.
+    Jit,
+}
+
+/// Options of `jit`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct JitOptions {
+    pub target: Target,
+    pub dump: bool,
 }
 
 /// Options of `disasm`.
@@ -104,6 +125,8 @@ struct Given {
     packet: Option<usize>,
     context: Option<OsString>,
     repeat: Option<u32>,
+    engine: Option<Engine>,
+    dump: bool,
     listing: bool,
     output: Option<PathBuf>,
 }
@@ -125,7 +148,8 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command> {
     let allowed: &[&[&str]] = match command.as_str() {
         "help" => return Ok(Command::Help),
         "verify" => &[TARGET, &["--log-level"]],
-        "run" => &[TARGET, &["--log-level", "--data", "--packet", "--context", "--repeat"]],
+        "run" => &[TARGET, &["--log-level", "--data", "--packet", "--context", "--repeat", "--engine"]],
+        "jit" => &[TARGET, &["--dump"]],
         "disasm" => &[&["--program", "--listing"]],
         "asm" => &[&["-o"]],
         other => bail!("no command '{other}'; `glasshive help` lists them"),
@@ -149,7 +173,9 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command> {
             packet: given.packet,
             context: given.context,
             repeat: given.repeat.unwrap_or(1),
+            engine: given.engine,
         }),
+        "jit" => Command::Jit(JitOptions { target, dump: given.dump }),
         "disasm" => Command::Disassemble(DisassembleOptions {
             file: target.file,
             program: target.program,
@@ -221,6 +247,18 @@ fn read(parser: &mut lexopt::Parser) -> Result<Option<Given>> {
             Long("repeat") => {
                 given.repeat = Some(number(parser, "--repeat")?);
                 "--repeat"
+            }
+            Long("engine") => {
+                given.engine = Some(match text(parser)?.as_str() {
+                    "jit" => Engine::Jit,
+                    "interpreter" => Engine::Interpreter,
+                    other => bail!("--engine takes jit or interpreter, not '{other}'"),
+                });
+                "--engine"
+            }
+            Long("dump") => {
+                given.dump = true;
+                "--dump"
             }
             Long("listing") => {
                 given.listing = true;
@@ -296,6 +334,8 @@ mod tests {
             ("verify a --cpus 0", "from 1 to 8192"),
             ("verify a --capabilities root", "no capability 'root'"),
             ("asm a", "takes -o OUT"),
+            ("run a --engine turbo", "--engine takes jit or interpreter"),
+            ("verify a --dump", "takes no --dump"),
             ("run a --frob", "`glasshive help` lists the options"),
         ] {
             let error = format!("{:#}", read(words).unwrap_err());

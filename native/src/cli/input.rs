@@ -86,6 +86,17 @@ impl Input {
         }
     }
 
+    /// The program of that name, or the only one.
+    ///
+    /// # Errors
+    /// Where there is no such program, or several.
+    pub fn one(&self, name: Option<&str>) -> Result<&ObjectProgram> {
+        match self.programs(name)?.as_slice() {
+            [program] => Ok(program),
+            _ => bail!("{}: name one of its programs with --program: {}", self.name, self.program_names()),
+        }
+    }
+
     /// The programs' names, for a sentence.
     pub fn program_names(&self) -> String {
         let names: Vec<&str> = self.object.programs.iter().map(|p| p.name.as_str()).collect();

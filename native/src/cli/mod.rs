@@ -4,6 +4,7 @@ pub mod arguments;
 mod assemble;
 mod disassemble;
 mod input;
+mod jit;
 mod maps;
 mod packets;
 mod report;
@@ -54,6 +55,7 @@ fn perform(command: Command, out: &mut dyn Write) -> anyhow::Result<Verdict> {
         Command::Verify(options) => return verify::verify(&options, out),
         Command::Run(options) => return run::run(&options, out),
         Command::Disassemble(options) => disassemble::disassemble(&options, out)?,
+        Command::Jit(options) => return jit::jit(&options, out),
         Command::Assemble { file, output } => assemble::assemble(&file, &output)?,
     }
     Ok(Verdict::Accepted)

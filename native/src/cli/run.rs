@@ -1,17 +1,18 @@
 //! `glasshive run`.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use glasshive::errno::Errno;
 use glasshive::loader::MapFds;
 use glasshive::names;
 use glasshive::program::ProgramType;
 use glasshive::program::test_run::Input as TestInput;
 use glasshive::syscall::test_run::Ran;
+use glasshive_native::engine;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::Verdict;
-use super::arguments::RunOptions;
+use super::arguments::{Engine, RunOptions};
 use super::input::Input;
 use super::packets::{self, Packet};
 use super::system::{System, system};
@@ -23,11 +24,7 @@ use super::{maps, verify};
 /// Where a file can't be read, or no program or packet is chosen.
 pub fn run(options: &RunOptions, out: &mut dyn Write) -> Result<Verdict> {
     let input = Input::read(&options.target.file)?;
-    let programs = input.programs(options.target.program.as_deref())?;
-    let program = match programs.as_slice() {
-        [program] => *program,
-        _ => bail!("{}: name one of its programs with --program: {}", input.name, input.program_names()),
-    };
+    let program = input.one(options.target.program.as_deref())?;
     let context = options.context.as_deref().map(packets::bytes).transpose()?;
     let given = match &options.data {
         Some(data) => packets::packets(data, options.packet)?.into_iter().map(Some).collect(),
@@ -38,6 +35,15 @@ pub fn run(options: &RunOptions, out: &mut dyn Write) -> Result<Verdict> {
     let loaded =
         verify::load(&mut kernel, &input, program, &options.target, options.log_level, &mut fds, out)?;
     let Some(fd) = loaded else { return Ok(Verdict::Rejected) };
+    if options.engine == Some(Engine::Interpreter) {
+        kernel.set_compiler(None);
+    }
+    if options.engine == Some(Engine::Jit)
+        && let Err(error) = engine::check(&kernel.program(fd)?.image)
+    {
+        writeln!(out, "{}: not compiled: {error}", program.name)?;
+        return Ok(Verdict::Rejected);
+    }
     let before = maps::snapshot(&mut kernel, &fds);
     let mut verdict = Verdict::Accepted;
     for packet in &given {

@@ -6,6 +6,7 @@ use glasshive::object::{Object, ObjectProgram, ProgramKind};
 use glasshive::syscall::Kernel;
 use glasshive::syscall::descriptors::Sequential;
 use glasshive::syscall::programs::LoadRequest;
+use glasshive_native::engine;
 use glasshive_native::memory::{ARENA_LEN, ReservedMemory};
 use glasshive_native::process::possible_cpus;
 
@@ -22,6 +23,7 @@ pub fn system(target: &Target) -> Result<System> {
     let memory = ReservedMemory::new(ARENA_LEN).context("reserving memory for programs")?;
     let cpus = target.cpus.unwrap_or_else(possible_cpus);
     let mut kernel = Kernel::new(memory, cpus, 0, Box::new(Sequential::default()));
+    kernel.set_compiler(engine::compiler());
     if let Some(mask) = target.capabilities {
         kernel.set_capabilities(mask);
     }

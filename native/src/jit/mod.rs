@@ -17,6 +17,7 @@ use glasshive::interp::{Machine, Stop, Trap, TrapKind};
 use glasshive::isa::{Insn, Pc, Reg, Size};
 use glasshive::jit::x86_64::layout::{HEADER_DISTANCE, Status};
 use glasshive::jit::x86_64::{Code, Features, Unsupported, compile};
+use glasshive::jit::{Compiled, Compiler};
 use glasshive::resources::Resources;
 
 use crate::memory::ReservedMemory;
@@ -164,6 +165,27 @@ impl Executable {
             status if status == Status::RanOut as u64 => trap(TrapKind::Jump(pc.0.into())),
             _ => trap(after.trap.unwrap_or(TrapKind::NotBuilt("a service of compiled code"))),
         })
+    }
+}
+
+/// Test runs of a system whose arena is reserved memory run machine code.
+pub struct MachineCode;
+
+impl Compiler<ReservedMemory> for MachineCode {
+    fn compile(&self, image: &Image) -> Option<Box<dyn Compiled<ReservedMemory> + Send>> {
+        Some(Box::new(Executable::new(image).ok()?))
+    }
+}
+
+impl Compiled<ReservedMemory> for Executable {
+    fn run(
+        &self,
+        image: &Image,
+        resources: &mut Resources<ReservedMemory>,
+        run: &mut RunContext,
+        budget: u64,
+    ) -> Result<Stop, OutOfArena> {
+        Executable::run(self, image, resources, run, budget)
     }
 }
 

@@ -9,6 +9,9 @@ use crate::helper;
 use crate::image::Access;
 use crate::isa::{AluOp, CallTarget, Imm64, Insn, JumpOp, Operand, Pc, Reg, Width};
 
+/// `bpf_tail_call`
+const TAIL_CALL: i32 = 12;
+
 /// Whether control never goes on behind an instruction.
 pub(super) fn ends(insn: &Insn) -> bool {
     matches!(insn, Insn::Exit | Insn::Goto { .. })
@@ -42,6 +45,7 @@ impl Emitter<'_> {
             }
             Insn::LoadImm64 { .. } => return Err(Unsupported { pc, what: "the address of a function" }),
             Insn::Exit => self.exit(),
+            Insn::Call(CallTarget::Helper(TAIL_CALL)) => return Err(Unsupported { pc, what: "a tail call" }),
             Insn::Call(CallTarget::Helper(number)) => match helper::constant(number) {
                 Some(value) => {
                     self.out.mov_imm(gpr(Reg::R0), value);
