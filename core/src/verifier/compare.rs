@@ -104,6 +104,7 @@ fn register(old: &Register, new: &Register, how: Exactness, ids: &mut Ids) -> bo
                 return true;
             }
             old.add_const == new.add_const
+                && old.add_const32 == new.add_const32
                 && (!old.add_const || old.offset == new.offset)
                 && old.var.covers(&new.var)
                 && ids.same_number(old.id, new.id)
