@@ -94,7 +94,7 @@ impl Component for Explorer {
             }
             painter.show(scene(props), now());
             if fresh {
-                painter.open(now());
+                painter.open();
             }
         }
         ask(&self.stage);
@@ -221,7 +221,7 @@ impl Component for Explorer {
             if let Some(painter) = &mut stage.painter {
                 painter.resize();
                 painter.show(scene(ctx.props()), now());
-                painter.open(now());
+                painter.open();
             }
         }
         let stage = self.stage.clone();

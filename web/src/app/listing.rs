@@ -24,7 +24,9 @@ pub fn rows(program: &Program) -> Vec<Row> {
             rows.push(Row::Function(at));
             last = None;
         }
-        if sources && instruction.source.is_some() && instruction.source != last {
+        // Line 0 is what the compiler made without a line of the source.
+        let line = instruction.source.and_then(|source| program.source.get(source as usize));
+        if sources && line.is_some_and(|line| line.line > 0) && instruction.source != last {
             last = instruction.source;
             rows.extend(instruction.source.map(|source| Row::Source(source as usize)));
         }

@@ -12,9 +12,11 @@ use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 /// Width of a node's column, in CSS pixels at zoom 1.
 const COLUMN: f64 = 176.0;
 /// Height of a rank.
-const RANK: f64 = 92.0;
+const RANK: f64 = 84.0;
 const WIDTH: f64 = 148.0;
 const HEIGHT: f64 = 40.0;
+/// The zoom that a tree is opened with where all of it would be too small to read.
+const LEGIBLE: f64 = 0.9;
 /// Milliseconds that a pan to the selection takes.
 const PAN: f64 = 120.0;
 
@@ -132,16 +134,21 @@ impl Painter {
         };
     }
 
-    /// Fits, but stays legible: used where a tree is first shown.
-    pub fn open(&mut self, now: f64) {
+    /// Fits, but stays legible: used where a tree is first shown. What does not fit is brought in from the
+    /// selected node on: a root stands at the top, another node where its neighbours can be seen.
+    pub fn open(&mut self) {
         self.fit();
-        if self.view.zoom < 0.55 {
-            self.zoom_at(self.size.0 / 2.0, 0.0, 0.62 / self.view.zoom);
-            self.follow(now);
-            if let Some((_, to, _)) = self.pan.take() {
-                self.view = to;
-            }
+        let Some(scene) = self.scene.clone().filter(|_| self.view.zoom < LEGIBLE) else { return };
+        let node = scene.selected.filter(|node| *node < scene.tree.len()).unwrap_or(0);
+        if scene.tree.is_empty() {
+            return;
         }
+        self.view.zoom = LEGIBLE;
+        let world = Painter::world(&scene.tree, node);
+        let top = 8.0 + HEIGHT / 2.0 * LEGIBLE;
+        let y = (top + world.1 * LEGIBLE).min(self.size.1 * 0.6);
+        self.view.x = self.size.0 / 2.0 - world.0 * LEGIBLE;
+        self.view.y = y - world.1 * LEGIBLE;
     }
 
     fn world(tree: &Tree, node: usize) -> (f64, f64) {

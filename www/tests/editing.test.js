@@ -1,0 +1,115 @@
+// Assembly typed, its errors by line and column, packets from a capture, the gallery, and a long
+// verification that is stopped.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { open, verdict } from "./page.js";
+
+test("assembly is typed", async () => {
+  const page = await open();
+  await verdict(page, "✕ Rejected");
+  await page.getByRole("button", { name: /Protocol counter, unchecked/ }).click();
+  await page.getByRole("button", { name: "Type assembly" }).click();
+  await verdict(page, "✓ Accepted");
+  const text = page.getByRole("textbox", { name: "Assembly" });
+  await text.fill(".type xdp\n.license GPL\n\nr0 = 2\nr0 = * 3\nexit\n");
+  await page.getByRole("list", { name: "Problems" }).getByText(/^5:\d+/).waitFor();
+  await verdict(page, "✕ Not readable");
+
+  // What is typed stays through a reload, errors included.
+  await page.reload();
+  assert.match(await text.inputValue(), /r0 = \* 3/);
+  await text.fill(".type xdp\n.license GPL\n\nr0 = *(u32 *)(r1 +0)\nr2 = *(u32 *)(r1 +4)\nr0 = *(u8 *)(r0 +0)\nexit\n");
+  await verdict(page, "✕ Rejected");
+  await page.getByText(/invalid access to packet/).first().waitFor();
+
+  assert.deepEqual(page.complaints, []);
+  await page.close();
+});
+
+test("a packet comes from a capture", async () => {
+  const page = await open();
+  await verdict(page, "✕ Rejected");
+  await page.getByRole("button", { name: /Protocol counter, unchecked/ }).click();
+  await page.getByRole("button", { name: /Protocol counter The classic/ }).click();
+  await verdict(page, "✓ Accepted");
+  await page.getByRole("tab", { name: "Run" }).click();
+  await page.getByLabel("Open capture").setInputFiles({
+    name: "two.pcap",
+    mimeType: "application/vnd.tcpdump.pcap",
+    buffer: capture([Buffer.alloc(60, 0xaa), udp()]),
+  });
+  await page.getByText("60 bytes", { exact: true }).waitFor();
+  await page.getByRole("combobox", { name: "Packet of the capture" }).selectOption({ index: 1 });
+  await page.getByText("42 bytes", { exact: true }).waitFor();
+  await page.getByRole("button", { name: "Run on this packet" }).click();
+  const row = page.getByRole("grid", { name: "Map counts" }).getByRole("row").filter({ hasText: "0 →" });
+  await row.getByRole("rowheader", { name: /^17\b/ }).waitFor();
+
+  assert.deepEqual(page.complaints, []);
+  await page.close();
+});
+
+test("every program of the gallery says what its row says", async () => {
+  const page = await open();
+  await verdict(page, "✕ Rejected");
+  const gallery = page.getByRole("dialog", { name: "Gallery" });
+  await page.keyboard.press("g");
+  const names = await gallery.getByRole("listitem").getByRole("button").allInnerTexts();
+  assert.ok(names.length >= 6);
+  for (const name of names) {
+    if (!(await gallery.isVisible())) await page.keyboard.press("g");
+    await gallery.getByRole("button").filter({ hasText: name.split("\n")[1] }).first().click();
+    await gallery.waitFor({ state: "detached" });
+    await page.getByRole("button", { name: name.split("\n")[1], exact: false }).first().waitFor();
+    await verdict(page, name.startsWith("✓") ? "✓ Accepted" : "✕ Rejected");
+  }
+  assert.deepEqual(page.complaints, []);
+  await page.close();
+});
+
+test("a long verification shows progress and can be stopped", async () => {
+  const page = await open();
+  await verdict(page, "✕ Rejected");
+  await page.keyboard.press("g");
+  await page.getByRole("button", { name: "Type assembly" }).click();
+  await verdict(page, "✓ Accepted");
+  // Each round doubles the number of states: a million instructions before the verifier gives up.
+  const branches = Array.from({ length: 30 }, (_, at) => `if w0 != ${at} goto +1\nr${6 + (at % 4)} += 1`);
+  const lines = ["r6 = 0", "r7 = 0", "r8 = 0", "r9 = 0", "call bpf_get_prandom_u32#7", ...branches];
+  const text = [".type xdp", ".license GPL", ...lines, "r0 = r6", "r0 += r7", "r0 += r8", "r0 += r9", "exit", ""];
+  await page.getByRole("textbox", { name: "Assembly" }).fill(text.join("\n"));
+  await verdict(page, /Verifying … [\d,]+ instructions walked/);
+  await page.getByRole("button", { name: "Stop" }).click();
+  await verdict(page, "Stopped");
+  await page.getByRole("tree", { name: "Exploration" }).getByRole("treeitem").first().waitFor();
+  assert.deepEqual(page.complaints, []);
+  await page.close();
+});
+
+/** A classic pcap file, little-endian, microseconds, Ethernet. */
+function capture(packets) {
+  const header = Buffer.alloc(24);
+  header.writeUInt32LE(0xa1b2c3d4, 0);
+  header.writeUInt16LE(2, 4);
+  header.writeUInt16LE(4, 6);
+  header.writeUInt32LE(65535, 16);
+  header.writeUInt32LE(1, 20);
+  const records = packets.map((packet, at) => {
+    const record = Buffer.alloc(16);
+    record.writeUInt32LE(at, 0);
+    record.writeUInt32LE(packet.length, 8);
+    record.writeUInt32LE(packet.length, 12);
+    return Buffer.concat([record, packet]);
+  });
+  return Buffer.concat([header, ...records]);
+}
+
+/** An Ethernet frame with an IPv4 header that says UDP. */
+function udp() {
+  const frame = Buffer.alloc(42);
+  frame.writeUInt16BE(0x0800, 12);
+  frame[14] = 0x45;
+  frame[23] = 17;
+  return frame;
+}
