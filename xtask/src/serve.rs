@@ -1,35 +1,56 @@
 //! A file server for the built page, on loopback alone, with the headers that it is to be served with.
+//!
+//! One answer per connection, each in a thread of its own: a browser opens several at once, and may let one
+//! wait until it has read another. (tiny_http was tried: its pool let connections starve behind idle ones.)
 
-use anyhow::{Context, Result, anyhow};
-use std::fs::File;
+use anyhow::{Context, Result};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Component, Path, PathBuf};
-use tiny_http::{Header, Request, Response, Server, StatusCode};
+use std::time::Duration;
 
 /// Serves a folder until the process is stopped.
 pub fn run(folder: &Path, port: u16) -> Result<()> {
-    let server = Server::http(("127.0.0.1", port))
-        .or_else(|_| Server::http(("127.0.0.1", 0)))
-        .map_err(|error| anyhow!("no port on loopback can be had: {error}"))?;
-    let address = server.server_addr().to_ip().context("the server has no address")?;
-    println!("\nglasshive is at http://{address}/ (stop it with Ctrl-C)");
-    for request in server.incoming_requests() {
-        // A browser that went away in the middle of an answer is no concern of the next request.
-        let _ = answer(folder, request);
-    }
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .or_else(|_| TcpListener::bind(("127.0.0.1", 0)))
+        .context("no port on loopback can be had")?;
+    println!("\nglasshive is at http://{}/ (stop it with Ctrl-C)", listener.local_addr()?);
+    std::thread::scope(|scope| {
+        for stream in listener.incoming().flatten() {
+            // A browser that went away in the middle is no concern of the next.
+            scope.spawn(move || answer(folder, &stream));
+        }
+    });
     Ok(())
 }
 
-fn answer(folder: &Path, request: Request) -> std::io::Result<()> {
-    let url = request.url().split(['?', '#']).next().unwrap_or("/").to_owned();
-    let Some(path) = file_of(folder, &url) else {
-        return request.respond(Response::from_string("no such file\n").with_status_code(StatusCode(404)));
+/// Longest head of a request that is read.
+const LONGEST: u64 = 16 * 1024;
+
+fn answer(folder: &Path, mut stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let mut head = BufReader::new(stream.take(LONGEST)).lines();
+    let request = head.next().transpose()?.unwrap_or_default();
+    // The rest of the head is read, so that closing does not reset the connection.
+    while head.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
+    let mut words = request.split(' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let path = target.split(['?', '#']).next().unwrap_or_default();
+    let (status, kind, body) = match file_of(folder, path) {
+        _ if !matches!(method, "GET" | "HEAD") => ("405 Method Not Allowed", "text/plain", Vec::new()),
+        None => ("404 Not Found", "text/plain", b"no such file\n".to_vec()),
+        Some(file) => ("200 OK", content_type(&file), fs::read(&file)?),
     };
-    let mut response = Response::from_file(File::open(&path)?);
-    for (name, value) in HEADERS.iter().copied().chain([("Content-Type", content_type(&path))]) {
-        let header = Header::from_bytes(name, value).expect("the table holds headers");
-        response.add_header(header);
+    let mut out = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n", body.len());
+    for (name, value) in HEADERS {
+        out += &format!("{name}: {value}\r\n");
     }
-    request.respond(response)
+    stream.write_all((out + "Connection: close\r\n\r\n").as_bytes())?;
+    if method != "HEAD" {
+        stream.write_all(&body)?;
+    }
+    stream.flush()
 }
 
 /// What every answer carries: nothing is kept between two builds, and nothing comes from another host.

@@ -53,8 +53,13 @@ pub struct Windowed {
     observer: Option<(ResizeObserver, Closure<dyn FnMut()>)>,
 }
 
-/// The list was scrolled or has another size.
-pub struct Moved;
+/// What happens to a list.
+pub enum Moved {
+    /// It was scrolled or has another size.
+    Perhaps,
+    /// Other rows are in view.
+    Surely,
+}
 
 impl Component for Windowed {
     type Message = Moved;
@@ -73,14 +78,14 @@ impl Component for Windowed {
         }
     }
 
-    fn update(&mut self, ctx: &Context<Self>, _: Moved) -> bool {
-        self.measure(ctx)
+    fn update(&mut self, ctx: &Context<Self>, moved: Moved) -> bool {
+        matches!(moved, Moved::Surely) || self.measure(ctx)
     }
 
     fn view(&self, ctx: &Context<Self>) -> Html {
         let props = ctx.props();
         let (from, to) = self.range(props.total);
-        let onscroll = ctx.link().callback(|_: Event| Moved);
+        let onscroll = ctx.link().callback(|_: Event| Moved::Perhaps);
         html! {
             <div ref={self.list.clone()} class={classes!("windowed", props.class.clone())} role={props.role.clone()}
                 aria-label={props.label.clone()} tabindex="0" {onscroll} onkeydown={props.onkeydown.clone()}
@@ -100,7 +105,7 @@ impl Component for Windowed {
         let Some(list) = self.list.cast::<HtmlElement>() else { return };
         if first {
             let link = ctx.link().clone();
-            let moved = Closure::<dyn FnMut()>::new(move || link.send_message(Moved));
+            let moved = Closure::<dyn FnMut()>::new(move || link.send_message(Moved::Perhaps));
             if let Ok(observer) = ResizeObserver::new(moved.as_ref().unchecked_ref()) {
                 observer.observe(&list);
                 self.observer = Some((observer, moved));
@@ -118,7 +123,7 @@ impl Component for Windowed {
             }
         }
         if self.measure(ctx) {
-            ctx.link().send_message(Moved);
+            ctx.link().send_message(Moved::Surely);
         }
         if self.told != Some((from, to)) && to > from {
             self.told = Some((from, to));
