@@ -195,6 +195,7 @@ pub fn request(
         lines,
         global_functions,
         fd_array: Vec::new(),
+        held: Vec::new(),
         log_level,
     })
 }

@@ -4,6 +4,7 @@
 //! returned numbers are called; [`test_run`] makes contexts.
 
 mod access;
+pub mod attach;
 pub mod returns;
 mod socket_access;
 pub mod test_run;

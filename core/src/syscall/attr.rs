@@ -87,19 +87,30 @@ impl Attr {
         user.write(self.address.wrapping_add(offset as u64), bytes)
     }
 
-    /// An object's name field: 16 bytes, ended by a zero.
+    /// An object's name field: 16 bytes, ended by a zero; what follows it counts for nothing.
     ///
     /// # Errors
-    /// `EINVAL` for a character other than letters, digits, `_` and `.`, or without an end.
+    /// `EINVAL` without an end, or for a character other than `_`, `.` and the letters and digits of Latin-1,
+    /// which is what the running kernel takes for letters.
     pub fn name(&self, offset: usize) -> Result<alloc::string::String, Errno> {
         let field = self.bytes(offset, 16);
         let len = field.iter().position(|b| *b == 0).ok_or(Errno::EINVAL)?;
-        let allowed = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.');
-        if !field[..len].iter().all(allowed) || field[len..].iter().any(|b| *b != 0) {
+        let latin = |b: u8| b >= 0xc0 && !matches!(b, 0xd7 | 0xf7);
+        let allowed = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.') || latin(*b);
+        if !field[..len].iter().all(allowed) {
             return Err(Errno::EINVAL);
         }
         Ok(field[..len].iter().map(|b| char::from(*b)).collect())
     }
+}
+
+/// A name as [`Attr::name`] read it.
+pub fn name_bytes(name: &str) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    for (byte, c) in bytes.iter_mut().zip(name.chars().take(15)) {
+        *byte = u8::try_from(c).unwrap_or(b'?');
+    }
+    bytes
 }
 
 /// Copies bytes in.

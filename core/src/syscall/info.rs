@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::attr::{Attr, UserMemory, read_bytes};
+use super::attr::{Attr, UserMemory, name_bytes, read_bytes};
 use super::descriptors::{Access, Object};
 use super::{Kernel, LoadedBtf};
 use crate::arena::Memory;
@@ -33,7 +33,7 @@ pub(super) fn by_fd<M: Memory + 'static>(
             for (at, word) in words.iter().enumerate() {
                 put(&mut info, at * 4, &word.to_le_bytes());
             }
-            put(&mut info, 24, spec.name.as_bytes());
+            put(&mut info, 24, &name_bytes(&spec.name));
             put(&mut info, 68, &spec.btf_key_type_id.to_le_bytes());
             put(&mut info, 72, &spec.btf_value_type_id.to_le_bytes());
             info
@@ -45,9 +45,10 @@ pub(super) fn by_fd<M: Memory + 'static>(
             let mut info = vec![0; 232];
             put(&mut info, 0, &program.program_type.number.to_le_bytes());
             put(&mut info, 4, &id.0.to_le_bytes());
+            put(&mut info, 8, &program.tag);
             put(&mut info, 20, &((program.image.insns().len() * 8) as u32).to_le_bytes());
             put(&mut info, 52, &(program.maps.len() as u32).to_le_bytes());
-            put(&mut info, 64, program.name.as_bytes());
+            put(&mut info, 64, &name_bytes(&program.name));
             put(&mut info, 216, &program.verified_insns.to_le_bytes());
             info
         }

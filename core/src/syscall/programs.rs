@@ -6,6 +6,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::OnceCell;
 
+use sha2::{Digest, Sha256};
+
 use super::attr::{Attr, UserMemory, read_bytes};
 use super::descriptors::{Access, Object};
 use super::{Kernel, LoadedBtf};
@@ -17,9 +19,9 @@ use crate::jit::Compiled;
 use crate::map::types::flag as map_flag;
 use crate::map::{MapId, MapSpec};
 use crate::object::btf::{Linkage, Name, Type, TypeId};
-use crate::program::ProgramType;
+use crate::program::{ProgramType, attach};
 use crate::verifier::observer::{Nobody, Observer};
-use crate::verifier::{Environment, Input, MapFacts, Outcome, SourceLine, Verifier, flag};
+use crate::verifier::{Environment, Input, MapFacts, Outcome, SourceLine, Verifier};
 
 pub use crate::program::ProgramId;
 
@@ -37,6 +39,8 @@ pub struct Program<M> {
     pub maps: Vec<MapId>,
     /// Instructions that it took to verify.
     pub verified_insns: u32,
+    /// The first bytes of the SHA-256 of its instructions, the maps' descriptors left out.
+    pub tag: [u8; 8],
     references: u32,
     /// Machine code, once it was tried to be had.
     pub(super) compiled: OnceCell<Option<Box<dyn Compiled<M> + Send>>>,
@@ -63,12 +67,16 @@ pub struct LoadRequest {
     pub global_functions: Vec<u32>,
     /// Descriptors that instructions name by index.
     pub fd_array: Vec<i32>,
+    /// Descriptors of maps and BTF that the program holds, whether it names them or not.
+    pub held: Vec<i32>,
     /// `log_level`
     pub log_level: u32,
 }
 
 /// Most instructions of a program.
 const MAX_INSNS: u32 = 1_000_000;
+/// Most descriptors of `fd_array`: as many as have a size that fits an `int`.
+const MAX_DESCRIPTORS: usize = i32::MAX as usize / 4;
 /// Longest licence that is read.
 const MAX_LICENSE: usize = 128;
 
@@ -78,6 +86,27 @@ fn is_gpl_compatible(license: &str) -> bool {
         license,
         "GPL" | "GPL v2" | "GPL and additional rights" | "Dual BSD/GPL" | "Dual MIT/GPL" | "Dual MPL/GPL"
     )
+}
+
+/// A program's tag. Loads of maps count without descriptor and offset.
+fn tag(code: &[RawInsn]) -> [u8; 8] {
+    const LOAD_IMM64: u8 = 0x18;
+    let mut code = code.to_vec();
+    let mut slot = 0;
+    while slot < code.len() {
+        let wide = code[slot].code == LOAD_IMM64;
+        if wide && matches!(code[slot].src, 1 | 2 | 5 | 6) {
+            code[slot].imm = 0;
+            if let Some(second) = code.get_mut(slot + 1) {
+                second.imm = 0;
+            }
+        }
+        slot += if wide { 2 } else { 1 };
+    }
+    let hash = Sha256::digest(isa::bytes(&code));
+    let mut tag = [0; 8];
+    tag.copy_from_slice(&hash[..8]);
+    tag
 }
 
 /// What the verifier asks, answered by a kernel.
@@ -90,6 +119,13 @@ struct Answers<'a, M> {
 impl<M: Memory + 'static> Environment for Answers<'_, M> {
     fn map_by_fd(&mut self, fd: i32) -> Result<MapId, Errno> {
         self.kernel.table.map(fd).map(|(id, _)| id)
+    }
+    fn held(&mut self, fd: i32) -> Result<Option<MapId>, Errno> {
+        match self.kernel.table.get(fd)? {
+            Object::Map(id) => Ok(Some(id)),
+            Object::Btf(_) => Ok(None),
+            Object::Program(_) => Err(Errno::EINVAL),
+        }
     }
     fn map_by_index(&mut self, index: i32) -> Result<MapId, Errno> {
         let fd = usize::try_from(index).ok().and_then(|at| self.fd_array.get(at)).ok_or(Errno::EFAULT)?;
@@ -129,6 +165,7 @@ impl<M: Memory + 'static> Kernel<M> {
             code: request.code.clone(),
             lines: request.lines.clone(),
             global_functions: request.global_functions.clone(),
+            held: request.held.clone(),
             log_level: request.log_level,
         };
         let mut answers = Answers { kernel: self, fd_array: &request.fd_array, none: MapSpec::default() };
@@ -160,6 +197,7 @@ impl<M: Memory + 'static> Kernel<M> {
             image: Arc::clone(&image),
             maps: verified.maps.clone(),
             verified_insns: outcome.stats.processed,
+            tag: tag(&request.code),
             references: 1,
             compiled: OnceCell::new(),
         };
@@ -226,7 +264,11 @@ struct LogBuffer {
 
 impl LogBuffer {
     fn of(attr: &Attr) -> Result<LogBuffer, Errno> {
-        let log = LogBuffer { level: attr.u32(24), size: attr.u32(28), address: attr.u64(32) };
+        let log = LogBuffer {
+            level: attr.u32(field::LOG_LEVEL),
+            size: attr.u32(field::LOG_SIZE),
+            address: attr.u64(field::LOG_BUF),
+        };
         let known = crate::verifier::log::level::FIXED * 2 - 1;
         let inconsistent = (log.size == 0) != (log.address == 0);
         let useless = log.size != 0 && log.level == 0;
@@ -240,14 +282,16 @@ impl LogBuffer {
     ///
     /// # Errors
     /// `ENOSPC` where the buffer is too small, `EFAULT` where it is not there.
-    fn copy(&self, text: &str, user: &mut dyn UserMemory) -> Result<(), Errno> {
+    fn copy(&self, text: &str, true_size: usize, user: &mut dyn UserMemory) -> Result<(), Errno> {
         if self.level == 0 || self.address == 0 {
             return Ok(());
         }
         let (bytes, size) = (text.as_bytes(), self.size as usize);
         if bytes.len() < size {
             user.write(self.address, bytes)?;
-            return user.write(self.address + bytes.len() as u64, &[0]);
+            user.write(self.address + bytes.len() as u64, &[0])?;
+            // What was forgotten since did not fit.
+            return if true_size <= size { Ok(()) } else { Err(Errno::ENOSPC) };
         }
         // A fixed buffer keeps the beginning, a rotating one the end.
         let kept = match self.level & crate::verifier::log::level::FIXED {
@@ -260,39 +304,74 @@ impl LogBuffer {
     }
 }
 
+/// Offsets of the attribute's fields.
+mod field {
+    pub const PROG_TYPE: usize = 0;
+    pub const INSN_CNT: usize = 4;
+    pub const INSNS: usize = 8;
+    pub const LICENSE: usize = 16;
+    pub const LOG_LEVEL: usize = 24;
+    pub const LOG_SIZE: usize = 28;
+    pub const LOG_BUF: usize = 32;
+    pub const PROG_FLAGS: usize = 44;
+    pub const PROG_NAME: usize = 48;
+    pub const PROG_IFINDEX: usize = 64;
+    pub const EXPECTED_ATTACH_TYPE: usize = 68;
+    pub const FUNC_INFO_CNT: usize = 88;
+    pub const LINE_INFO_CNT: usize = 104;
+    pub const ATTACH_BTF_ID: usize = 108;
+    pub const ATTACH_PROG_FD: usize = 112;
+    pub const FD_ARRAY: usize = 120;
+    pub const LOG_TRUE_SIZE: usize = 140;
+    pub const FD_ARRAY_CNT: usize = 148;
+    pub const SIGNATURE: usize = 152;
+    pub const SIGNATURE_SIZE: usize = 160;
+}
+
+/// The one interface there is, `lo`: it can't run programs itself.
+const LOOPBACK: u32 = 1;
+/// Program types that an interface may run: sched_cls and XDP.
+const OFFLOADED: [u32; 2] = [3, 6];
+
 pub(super) fn load<M: Memory + 'static>(
     kernel: &mut Kernel<M>,
     attr: &mut Attr,
     user: &mut dyn UserMemory,
 ) -> Result<i64, Errno> {
-    let (number, count, flags) = (attr.u32(0), attr.u32(4), attr.u32(44));
+    // The order of the checks is the running kernel's: native/tests/kernel_programs.rs asks for pairs of errors.
+    let (number, count, flags) =
+        (attr.u32(field::PROG_TYPE), attr.u32(field::INSN_CNT), attr.u32(field::PROG_FLAGS));
     const FLAGS: u32 = 0xff;
     if flags & !FLAGS != 0 {
         return Err(Errno::EINVAL);
     }
-    let name = attr.name(48)?;
     if count == 0 || count > MAX_INSNS {
         return Err(Errno::E2BIG);
     }
+    let expected_attach_type = attr.u32(field::EXPECTED_ATTACH_TYPE);
+    let attach_btf_id = attr.u32(field::ATTACH_BTF_ID);
+    if attach_btf_id != 0 && !matches!(number, 26..=29)
+        || attr.u32(field::ATTACH_PROG_FD) != 0 && attach_btf_id == 0
+        || !attach::may_expect(number, expected_attach_type)
+    {
+        return Err(Errno::EINVAL);
+    }
+    let code = read_bytes(user, attr.u64(field::INSNS), count as usize * RawInsn::SIZE)?;
+    let license = read_license(user, attr.u64(field::LICENSE))?;
+    if attr.u64(field::SIGNATURE) != 0 {
+        // There is no keyring to check it against.
+        return Err(refuse_signature(attr, user));
+    }
+    let name = attr.name(field::PROG_NAME)?;
     let program_type = ProgramType::by_number(number).ok_or(Errno::EINVAL)?;
-    if flags & flag::SLEEPABLE != 0 && !matches!(number, 2 | 26 | 27 | 29 | 31) {
-        return Err(Errno::EINVAL);
-    }
-    if attr.u32(108) != 0 && !matches!(number, 26..=29) {
-        return Err(Errno::EINVAL);
-    }
-    if attr.u32(112) != 0 && attr.u32(108) == 0 {
-        return Err(Errno::EINVAL);
-    }
-    let expected_attach_type = attr.u32(68);
-    let code = read_bytes(user, attr.u64(8), count as usize * RawInsn::SIZE)?;
-    let license = read_license(user, attr.u64(16))?;
-    if attr.u32(64) != 0 {
-        return Err(if number == 6 { Errno::EOPNOTSUPP } else { Errno::EINVAL });
+    match attr.u32(field::PROG_IFINDEX) {
+        0 => {}
+        LOOPBACK if OFFLOADED.contains(&number) => return Err(Errno::EOPNOTSUPP),
+        _ => return Err(Errno::EINVAL),
     }
     let log = LogBuffer::of(attr)?;
     let code = isa::slots(&code).ok_or(Errno::EINVAL)?;
-    let mut request = LoadRequest {
+    let request = LoadRequest {
         program_type,
         expected_attach_type,
         flags,
@@ -302,28 +381,80 @@ pub(super) fn load<M: Memory + 'static>(
         lines: Vec::new(),
         global_functions: Vec::new(),
         fd_array: Vec::new(),
+        held: Vec::new(),
         log_level: log.level,
     };
-    if attr.u32(88) != 0 || attr.u32(104) != 0 {
-        read_debug_information(kernel, attr, user, &mut request)?;
+    let (result, text, true_size) = verify(kernel, attr, user, request);
+    let copied = log.copy(&text, true_size, user);
+    attr.write_back(field::LOG_TRUE_SIZE, &(true_size as u32).to_le_bytes(), user)?;
+    let (request, outcome) = match (result, copied) {
+        (_, Err(errno)) | (Err(errno), Ok(())) => return Err(errno),
+        (Ok(verified), Ok(())) => verified,
+    };
+    kernel.insert_program(&request, &outcome).map(i64::from)
+}
+
+/// What a program with a signature is refused with: none can be checked here.
+fn refuse_signature(attr: &Attr, user: &dyn UserMemory) -> Errno {
+    let size = attr.u32(field::SIGNATURE_SIZE) as usize;
+    match read_bytes(user, attr.u64(field::SIGNATURE), size) {
+        Err(_) => Errno::ENOMEM,
+        Ok(_) => Errno::EOPNOTSUPP,
     }
-    let indices = request.code.iter().filter(|i| i.code == 0x18 && matches!(i.src, 5 | 6)).map(|i| i.imm);
-    if attr.u64(120) != 0
-        && let Some(most) = indices.max()
-    {
-        let bytes = read_bytes(user, attr.u64(120), (most.max(0) as usize + 1).min(4096) * 4)?;
-        let (entries, _) = bytes.as_chunks::<4>();
-        request.fd_array = entries.iter().map(|e| i32::from_le_bytes(*e)).collect();
+}
+
+/// A program that was accepted: what was asked for, and what came of it.
+type Accepted = (LoadRequest, Outcome<Nobody>);
+
+/// Reads what else belongs to the program, and verifies it; the log's text and true size, whatever the answer.
+fn verify<M: Memory + 'static>(
+    kernel: &Kernel<M>,
+    attr: &Attr,
+    user: &dyn UserMemory,
+    mut request: LoadRequest,
+) -> (Result<Accepted, Errno>, String, usize) {
+    let mut read = || {
+        read_descriptors(attr, user, &mut request)?;
+        if attr.u32(field::FUNC_INFO_CNT) != 0 || attr.u32(field::LINE_INFO_CNT) != 0 {
+            read_debug_information(kernel, attr, user, &mut request)?;
+        }
+        Ok(())
+    };
+    if let Err(errno) = read() {
+        return (Err(errno), String::new(), 0);
     }
     let outcome = kernel.verifier(&request, Nobody).finish();
-    let copied = log.copy(outcome.log.text(), user);
-    if log.level != 0 {
-        // `log_true_size`
-        attr.write_back(140, &(outcome.log.true_size() as u32).to_le_bytes(), user)?;
+    let (text, true_size) = (outcome.log.text().to_string(), outcome.log.true_size());
+    let true_size = if request.log_level == 0 { 0 } else { true_size };
+    match outcome.result.as_ref().err().map(|rejection| rejection.errno) {
+        Some(errno) => (Err(errno), text, true_size),
+        None => (Ok((request, outcome)), text, true_size),
     }
-    outcome.result.as_ref().map(|_| ()).map_err(|rejection| rejection.errno)?;
-    copied?;
-    kernel.insert_program(&request, &outcome).map(i64::from)
+}
+
+/// The descriptors of `fd_array`: with a count the program holds them all; without one it is as long as the
+/// instructions' indices say.
+fn read_descriptors(attr: &Attr, user: &dyn UserMemory, request: &mut LoadRequest) -> Result<(), Errno> {
+    let (address, count) = (attr.u64(field::FD_ARRAY), attr.u32(field::FD_ARRAY_CNT) as usize);
+    let descriptors = |count: usize| -> Result<Vec<i32>, Errno> {
+        let bytes = read_bytes(user, address, count * 4)?;
+        Ok(bytes.as_chunks::<4>().0.iter().map(|e| i32::from_le_bytes(*e)).collect())
+    };
+    if count > 0 {
+        if count > MAX_DESCRIPTORS {
+            return Err(Errno::EINVAL);
+        }
+        request.held = descriptors(count)?;
+        request.fd_array = request.held.clone();
+        return Ok(());
+    }
+    let indices = request.code.iter().filter(|i| i.code == 0x18 && matches!(i.src, 5 | 6)).map(|i| i.imm);
+    if address != 0
+        && let Some(most) = indices.max()
+    {
+        request.fd_array = descriptors((most.max(0) as usize + 1).min(4096))?;
+    }
+    Ok(())
 }
 
 /// The licence: up to 127 characters, or up to a zero.
@@ -347,7 +478,7 @@ fn read_debug_information<M: Memory + 'static>(
     user: &dyn UserMemory,
     request: &mut LoadRequest,
 ) -> Result<(), Errno> {
-    let Object::Btf(id) = kernel.table.get(attr.i32(72)).map_err(|_| Errno::EINVAL)? else {
+    let Object::Btf(id) = kernel.table.get(attr.i32(72))? else {
         return Err(Errno::EINVAL);
     };
     let LoadedBtf { btf, .. } = kernel.btfs.get(&id).ok_or(Errno::EINVAL)?;

@@ -75,6 +75,11 @@ pub trait Environment {
     /// # Errors
     /// As [`Environment::map_by_fd`]; `EFAULT` where there is no such entry.
     fn map_by_index(&mut self, index: i32) -> Result<MapId, Errno>;
+    /// What a descriptor that the program holds is: a map, or `None` for BTF.
+    ///
+    /// # Errors
+    /// `EBADF` where it is no descriptor, `EINVAL` where it is of another kind.
+    fn held(&mut self, fd: i32) -> Result<Option<MapId>, Errno>;
     /// What a map is.
     fn map(&self, id: MapId) -> MapFacts<'_>;
     /// The value of a map that neither side can write any more (read-only to programs, frozen, of one
@@ -108,6 +113,13 @@ pub mod flag {
     pub const TEST_REG_INVARIANTS: u32 = 1 << 7;
 }
 
+/// Program types that may be loaded with [`flag::SLEEPABLE`]: kprobe (for uprobes), tracing, struct_ops, lsm,
+/// syscall.
+const MAY_SLEEP: &[u32] = &[2, 26, 27, 29, 31];
+
+/// `BPF_PROG_TYPE_SYSCALL`
+const SYSCALL: u32 = 31;
+
 /// A source line, by the first instruction that comes from it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SourceLine {
@@ -138,6 +150,8 @@ pub struct Input {
     pub lines: Vec<SourceLine>,
     /// Slots of functions that are checked on their own (BTF says they are global).
     pub global_functions: Vec<u32>,
+    /// Descriptors of maps and BTF that the program holds, whether it names them or not.
+    pub held: Vec<i32>,
     /// `log_level`
     pub log_level: u32,
 }
@@ -338,6 +352,15 @@ impl<O: Observer> Verifier<O> {
     }
 
     fn prepare(&mut self, environment: &mut dyn Environment) -> Result<(), Rejection> {
+        self.hold_descriptors(environment)?;
+        if self.input.flags & flag::SLEEPABLE != 0 && !MAY_SLEEP.contains(&self.input.program_type.number) {
+            let message =
+                "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable";
+            return Err(reject(Errno::EINVAL, message));
+        }
+        if self.input.flags & flag::SLEEPABLE == 0 && self.input.program_type.number == SYSCALL {
+            return Err(reject(Errno::EINVAL, "Syscall programs can only be sleepable"));
+        }
         if self.input.program_type.accesses.is_empty() {
             return Err(not_built(format_args!("program type {}", self.input.program_type.name)));
         }
@@ -417,6 +440,10 @@ impl<O: Observer> Verifier<O> {
     }
 
     fn end(&mut self, result: Result<(), Rejection>) {
+        if result.is_ok() && !self.log.shows_all() {
+            // Every path ended well.
+            self.log.reset(0);
+        }
         if let Err(rejection) = &result {
             if !rejection.message.is_empty() && !rejection.logged {
                 let _ = writeln!(self.log, "{}", rejection.message);

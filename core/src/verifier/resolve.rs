@@ -5,6 +5,7 @@ use super::register::MapInfo;
 use super::{Environment, Rejection, Verifier, not_built, observer::Observer, reject};
 use crate::errno::Errno;
 use crate::isa::{DecodeError, Found, Imm64, Insn};
+use crate::map::MapId;
 
 /// Most maps of a program (`MAX_USED_MAPS`).
 const MAX_MAPS: usize = 64;
@@ -27,6 +28,47 @@ impl<O: Observer> Verifier<O> {
         Ok(())
     }
 
+    /// Takes the maps that the loader's `fd_array` counts.
+    pub(super) fn hold_descriptors(&mut self, environment: &mut dyn Environment) -> Result<(), Rejection> {
+        for at in 0..self.input.held.len() {
+            let fd = self.input.held[at];
+            let held = environment.held(fd).map_err(|errno| {
+                reject(errno, format_args!("fd {fd} is not pointing to valid bpf_map or btf"))
+            })?;
+            if let Some(id) = held {
+                self.use_map(id, environment)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The index of a map among those of the program.
+    fn use_map(&mut self, id: MapId, environment: &mut dyn Environment) -> Result<usize, Rejection> {
+        if let Some(index) = self.maps.iter().position(|m| m.id == id) {
+            return Ok(index);
+        }
+        if self.maps.len() >= MAX_MAPS {
+            let message = "The total number of maps per program has reached the limit of 64";
+            return Err(reject(Errno::E2BIG, message));
+        }
+        let facts = environment.map(id);
+        if facts.spec.map_type == crate::map::types::ARENA {
+            if facts.spec.extra == 0 {
+                let message = "arena's user address must be set via map_extra or mmap()";
+                return Err(reject(Errno::EINVAL, message));
+            }
+            return Err(not_built("a map of type arena"));
+        }
+        self.maps.push(MapInfo {
+            id,
+            spec: facts.spec.clone(),
+            handle: facts.handle,
+            direct_value: facts.direct_value,
+            constant: environment.constant_value(id),
+        });
+        Ok(self.maps.len() - 1)
+    }
+
     fn resolve_immediate(
         &mut self,
         at: usize,
@@ -43,31 +85,7 @@ impl<O: Observer> Verifier<O> {
         };
         let id = found
             .map_err(|errno| reject(errno, format_args!("fd {number} is not pointing to valid bpf_map")))?;
-        let facts = environment.map(id);
-        if facts.spec.map_type == crate::map::types::ARENA {
-            if facts.spec.extra == 0 {
-                let message = "arena's user address must be set via map_extra or mmap()";
-                return Err(reject(Errno::EINVAL, message));
-            }
-            return Err(not_built("a map of type arena"));
-        }
-        let index = match self.maps.iter().position(|m| m.id == id) {
-            Some(index) => index,
-            None => {
-                if self.maps.len() >= MAX_MAPS {
-                    let message = "The total number of maps per program has reached the limit of 64";
-                    return Err(reject(Errno::E2BIG, message));
-                }
-                self.maps.push(MapInfo {
-                    id,
-                    spec: facts.spec.clone(),
-                    handle: facts.handle,
-                    direct_value: facts.direct_value,
-                    constant: environment.constant_value(id),
-                });
-                self.maps.len() - 1
-            }
-        };
+        let index = self.use_map(id, environment)?;
         let info = &self.maps[index];
         if let Some(offset) = offset {
             let Some(_) = info.direct_value else {

@@ -5,6 +5,7 @@
 // Each test binary uses its part of this.
 #![allow(dead_code)]
 
+pub mod both;
 pub mod conformance;
 pub mod corpus;
 pub mod engine;

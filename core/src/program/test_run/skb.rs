@@ -123,13 +123,13 @@ fn check(given: &mut [u8], len: u32) -> Result<(), Errno> {
     /// `GSO_MAX_SIZE` as a device has it by default.
     const MOST_WIRE: u32 = 65536;
     const MOST_SEGMENTS: u32 = 65535;
-    if !only_within(given, SETTABLE) {
-        return Err(Errno::EINVAL);
-    }
     match word(given, field::IFINDEX) {
         0 => set_word(given, field::IFINDEX, 1),
         there if INTERFACES.contains(&there) => {}
         _ => return Err(Errno::ENODEV),
+    }
+    if !only_within(given, SETTABLE) {
+        return Err(Errno::EINVAL);
     }
     match word(given, field::WIRE_LEN) {
         0 => set_word(given, field::WIRE_LEN, len),

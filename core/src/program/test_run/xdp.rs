@@ -76,10 +76,10 @@ pub(super) fn prepare<M: Memory>(
     }
     let bytes = input.data.unwrap_or_default();
     let size = u32::try_from(bytes.len()).map_err(|_| Errno::ENOMEM)?;
+    run.given = context(input, SIZE)?;
     if size < LINK_HEADER {
         return Err(Errno::EINVAL);
     }
-    run.given = context(input, SIZE)?;
     // Where only `ctx_out` is wanted, the first piece is empty, as the zeros for `data_end` say.
     let (meta_len, first_end) = match &run.given {
         Some(given) => check(given, size)?,

@@ -1,0 +1,68 @@
+//! The same calls to the running kernel and to this system, and what each answered.
+
+use glasshive_native::oracle::{Bpf, Side, usable};
+use std::fmt::Write;
+
+use super::say;
+
+/// What one side answered, call by call: what was asked, and the answer.
+#[derive(Default)]
+pub struct Transcript(Vec<(String, String)>);
+
+impl Transcript {
+    /// Notes an answer.
+    pub fn note(&mut self, asked: impl Into<String>, answer: impl std::fmt::Debug) {
+        self.0.push((asked.into(), format!("{answer:?}")));
+    }
+
+    /// Notes a call's return value, as an errno's name; closes a descriptor that `gives_descriptor` says it is.
+    pub fn ret(&mut self, asked: impl Into<String>, ret: i64) {
+        self.0.push((asked.into(), glasshive_native::oracle::calls::errno_name(ret)));
+    }
+
+    /// Notes the return value of a call that gives out a descriptor, and closes it.
+    pub fn descriptor(&mut self, asked: impl Into<String>, side: Side, fd: i64) {
+        self.ret(asked, fd);
+        side.close(fd);
+    }
+}
+
+/// Runs the calls on both sides and compares the transcripts. A difference that `known` names (by a part of
+/// what was asked) is counted, printed, and no failure; one that is known and no longer there is.
+///
+/// Says `skipped: …` where there is no running kernel to ask.
+pub fn compare(test: &str, known: &[(&str, &str)], calls: impl Fn(Side, &mut Transcript)) {
+    if let Err(why) = usable() {
+        return say(&format!("skipped: {test}: {why}"));
+    }
+    let [kernel, glasshive] = Side::BOTH.map(|side| {
+        let mut transcript = Transcript::default();
+        calls(side, &mut transcript);
+        transcript.0
+    });
+    let (mut failures, mut count) = (String::new(), 0);
+    let mut seen = vec![0_usize; known.len()];
+    for (k, g) in kernel.iter().zip(&glasshive) {
+        assert_eq!(k.0, g.0, "the calls themselves depend on answers");
+        if k.1 == g.1 {
+            continue;
+        }
+        if let Some(at) = known.iter().position(|(part, _)| k.0.contains(part)) {
+            seen[at] += 1;
+            continue;
+        }
+        count += 1;
+        if count <= 40 {
+            let _ = writeln!(failures, "{}: kernel {}, glasshive {}", k.0, k.1, g.1);
+        }
+    }
+    assert_eq!(kernel.len(), glasshive.len(), "one side stopped early");
+    let differing: usize = seen.iter().sum();
+    for ((part, why), seen) in known.iter().zip(seen) {
+        say(&format!("{test}: known difference in {seen} calls: {part}: {why}"));
+        assert!(seen > 0, "{test}: {part} agrees now: take it from the list");
+    }
+    let agree = kernel.len() - count - differing;
+    say(&format!("{test}: {agree} of {} answers agree with the running kernel", kernel.len()));
+    assert!(count == 0, "{test}: {count} answers differ:\n{failures}");
+}
