@@ -222,8 +222,8 @@ const PER_CPU: Sizes = Sizes::UpTo(32 << 10);
 const STORED: Sizes = Sizes::UpTo(65_407);
 /// Largest value of a queue or filter (`KMALLOC_MAX_SIZE`).
 const QUEUED: Sizes = Sizes::UpTo(4 << 20);
-/// Most buckets of a hash table.
-const BUCKETS: Entries = Entries::UpTo(1 << 31, Errno::E2BIG);
+/// Most entries of a hash table: of its buckets, a power of two that are 16 bytes each, there are fewer than 2^28.
+const BUCKETS: Entries = Entries::UpTo(1 << 27, Errno::E2BIG);
 /// The same, for types that answer differently.
 const NET_BUCKETS: Entries = Entries::UpTo(1 << 31, Errno::EINVAL);
 

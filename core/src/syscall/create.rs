@@ -1,6 +1,6 @@
 //! `BPF_MAP_CREATE`.
 
-use super::attr::{Attr, UserMemory};
+use super::attr::{Attr, UserMemory, read_bytes};
 use super::descriptors::{Access, Object};
 use super::{Kernel, LoadedBtf, capability};
 use crate::arena::Memory;
@@ -20,7 +20,12 @@ mod field {
     pub const BTF_VALUE_TYPE: usize = 56;
     pub const BTF_KERNEL_VALUE_TYPE: usize = 60;
     pub const EXTRA: usize = 64;
+    pub const EXCLUSIVE_HASH: usize = 80;
+    pub const EXCLUSIVE_HASH_SIZE: usize = 88;
 }
+
+/// Bytes of a SHA-256.
+const HASH_LEN: u32 = 32;
 
 /// A node that is none: the memory may be anywhere.
 const NO_NODE: u32 = u32::MAX;
@@ -159,7 +164,7 @@ fn key_fits(row: &MapType, spec: &MapSpec, btf: &Btf, key: TypeId) -> Result<boo
 pub(super) fn create<M: Memory + 'static>(
     kernel: &mut Kernel<M>,
     attr: &mut Attr,
-    _user: &mut dyn UserMemory,
+    user: &mut dyn UserMemory,
 ) -> Result<i64, Errno> {
     let spec = MapSpec {
         map_type: attr.u32(0),
@@ -192,5 +197,14 @@ pub(super) fn create<M: Memory + 'static>(
     // The name is looked at once the rest is known to be right.
     rules::check(&spec)?;
     let name = attr.name(field::NAME)?;
+    let (hash, size) = (attr.u64(field::EXCLUSIVE_HASH), attr.u32(field::EXCLUSIVE_HASH_SIZE));
+    if hash != 0 || size != 0 {
+        if hash == 0 || size != HASH_LEN {
+            return Err(Errno::EINVAL);
+        }
+        read_bytes(user, hash, size as usize)?;
+        // Maps for one program alone are not built yet.
+        return Err(Errno::EOPNOTSUPP);
+    }
     kernel.create(MapSpec { name, ..spec }, extras).map(i64::from)
 }
