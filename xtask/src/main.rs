@@ -19,6 +19,7 @@ cargo xtask COMMAND
   play [--port N]        install what is missing, build the page, serve it on loopback
   serve [--port N]       serve the page as it was built last
   test [--only STAGE]…   install what is missing, run every test there is (stages: see `test --list`)
+  oracle verify …        ask the running kernel and glasshive the same, and say where they differ (`oracle` lists)
   package                build the npm package into target/npm, as a folder and a tarball
   tools                  install what is missing, and say where it is
 ";
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         ["play", rest @ ..] => port(rest).and_then(play::run),
         ["serve", rest @ ..] => port(rest).and_then(|port| serve::run(&root().join("dist"), port)),
         ["test", rest @ ..] => test::run(rest),
+        ["oracle", rest @ ..] => oracle(rest),
         ["package"] => package::run().map(|tarball| println!("packed {}", tarball.display())),
         ["tools"] => tools::install_all(),
         [] | ["help" | "--help" | "-h"] => {
@@ -56,6 +58,12 @@ fn port(arguments: &[&str]) -> anyhow::Result<u16> {
         }
         other => Err(anyhow::anyhow!("only --port N is known here, not '{}'", other.join(" "))),
     }
+}
+
+/// Runs the oracle, built in release mode.
+fn oracle(arguments: &[&str]) -> anyhow::Result<()> {
+    let run = ["run", "--locked", "--quiet", "--release", "-p", "glasshive-oracle", "--"];
+    stage::run(stage::command("cargo", &run).args(arguments))
 }
 
 /// The workspace's folder.

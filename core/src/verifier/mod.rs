@@ -25,7 +25,6 @@ mod finish;
 mod frames;
 pub mod live_stack;
 pub mod log;
-mod loops;
 mod map_call;
 mod memory;
 pub mod observer;
@@ -55,13 +54,12 @@ use crate::program::ProgramType;
 use cfg::{Code, Function, Marks};
 use live_stack::LiveStack;
 use log::Log;
-use loops::Loop;
 use observer::{Observer, Prepared};
 use precision::LinkedSet;
 use print::Changed;
-use prune::Kept;
+use prune::{Kept, Loop};
 use register::{MapInfo, Register};
-use state::State;
+use state::{State, StateId};
 
 /// What the verifier asks of the system that a program is loaded into.
 pub trait Environment {
@@ -272,8 +270,8 @@ pub struct Verifier<O> {
     /// The states kept at each instruction, the newest last.
     kept_at: Vec<Vec<state::StateId>>,
     linked: Vec<LinkedSet>,
-    /// The loops that are being walked, by the chain of calls that each is in and its number.
-    entered: BTreeMap<Loop, loops::LoopVisit>,
+    /// The kept state by which a loop was entered, by the chain of calls that it is in and its number.
+    entered: BTreeMap<Loop, StateId>,
     pc: Pc,
     previous: Option<Pc>,
     /// The history entry of the instruction being walked, once it has one.
@@ -284,8 +282,6 @@ pub struct Verifier<O> {
     /// Where the log stood after the last instruction line, and how long that line was.
     line_end: Option<(usize, usize)>,
     next_id: u32,
-    /// A walk back marked something that was not marked before.
-    newly_precise: bool,
     counters: Counters,
     stats: Stats,
     log: Log,
@@ -300,7 +296,6 @@ struct Counters {
     processed_when_kept: u32,
     kept_now: u32,
     dropped_now: u32,
-    ways_back_now: u32,
 }
 
 impl<O: Observer> Verifier<O> {
@@ -330,7 +325,6 @@ impl<O: Observer> Verifier<O> {
             last_line: None,
             line_end: None,
             next_id: 0,
-            newly_precise: false,
             counters: Counters::default(),
             stats: Stats::default(),
             log: Log::new(input.log_level),

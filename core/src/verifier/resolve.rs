@@ -91,12 +91,18 @@ impl<O: Observer> Verifier<O> {
             let Some(_) = info.direct_value else {
                 return Err(reject(Errno::EINVAL, "no direct value access support for this map type"));
             };
-            if offset >= info.spec.value_size {
+            // The address of a value has a meaning where there is one value.
+            let errno = match (info.spec.max_entries, offset < info.spec.value_size) {
+                (1, true) => None,
+                (1, false) => Some(Errno::EINVAL),
+                _ => Some(Errno::ENOTSUPP),
+            };
+            if let Some(errno) = errno {
                 let message = format_args!(
                     "invalid access to map value pointer, value_size={} off={offset}",
                     info.spec.value_size
                 );
-                return Err(reject(Errno::EINVAL, message));
+                return Err(reject(errno, message));
             }
         }
         self.seen[at].map = Some((index as u16, offset.unwrap_or(0), offset.is_some()));

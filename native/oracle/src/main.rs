@@ -1,0 +1,67 @@
+//! The oracle: gives the same bytes to the running kernel's `bpf(2)` and to glasshive's, and says where the
+//! answers differ. `cargo xtask oracle` runs it.
+
+mod system;
+mod verify;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask oracle COMMAND
+
+  verify [--seed S] [--count N] [FILE…]
+          load generated programs, or the texts in FILE…, into both; a table by area, and each
+          disagreement, shrunk, as a text under target/oracle/verify
+";
+
+/// What `verify` was asked for.
+struct Verify {
+    seed: u64,
+    count: u32,
+    files: Vec<PathBuf>,
+}
+
+fn parse(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Option<Verify>> {
+    use lexopt::prelude::*;
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let mut verify = Verify { seed: 1, count: 2_000, files: Vec::new() };
+    match parser.next()? {
+        Some(Value(command)) if command == "verify" => {}
+        Some(Value(command)) => anyhow::bail!("no command '{}'\n\n{HELP}", command.display()),
+        _ => return Ok(None),
+    }
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("seed") => verify.seed = parser.value()?.parse()?,
+            Long("count") => verify.count = parser.value()?.parse()?,
+            Value(file) => verify.files.push(file.into()),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Some(verify))
+}
+
+fn main() -> ExitCode {
+    let done = parse(std::env::args_os().skip(1)).and_then(|command| match command {
+        None => {
+            print!("{HELP}");
+            Ok(true)
+        }
+        Some(verify) if !system::System::Kernel.is_usable() => {
+            println!("skipped: no usable bpf(2) on this machine ({} programs)", verify.count);
+            Ok(true)
+        }
+        Some(verify) if verify.files.is_empty() => verify::generated(verify.seed, verify.count),
+        Some(verify) => verify::files(&verify.files),
+    });
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("oracle: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
