@@ -5,8 +5,7 @@ use glasshive::isa::{Pc, RawInsn};
 use glasshive::names::Uapi;
 use glasshive::object::ObjectProgram;
 use glasshive::syscall::programs::LoadRequest;
-use glasshive::verifier::Outcome;
-use glasshive::verifier::observer::Nobody;
+use glasshive::trace::view::Diagnostic;
 use std::io::{self, Write};
 
 use super::input::Input;
@@ -18,7 +17,7 @@ pub fn count(number: u64, thing: &str, done: &str) -> String {
     format!("{number} {thing}{plural}{space}{done}")
 }
 
-/// Says why a program was rejected: the reason, and where.
+/// Says why a program was rejected: the reason, where, how it came to that, what to change.
 ///
 /// # Errors
 /// Where the output can't be written.
@@ -26,19 +25,34 @@ pub fn rejection(
     input: &Input,
     program: &ObjectProgram,
     request: &LoadRequest,
-    outcome: &Outcome<Nobody>,
+    diagnostic: &Diagnostic,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let Err(rejection) = &outcome.result else { return Ok(()) };
-    let message = if rejection.message.is_empty() { rejection.errno.text() } else { &rejection.message };
-    let mut lines = message.lines();
-    writeln!(out, "  Reason: {}", lines.next().unwrap_or_default())?;
-    for line in lines {
-        writeln!(out, "          {line}")?;
+    writeln!(out, "  Reason: {}", diagnostic.reason)?;
+    if !diagnostic.message.is_empty() {
+        writeln!(out, "  Linux says: {}", diagnostic.message.replace('\n', "\n    "))?;
     }
-    if let Some(pc) = outcome.pc {
+    if let Some(pc) = diagnostic.pc {
         write!(out, "  At: ")?;
-        instruction(input, program, &request.code, pc, out)?;
+        instruction(input, program, &request.code, Pc(pc), out)?;
+    }
+    if !diagnostic.path.is_empty() {
+        writeln!(out, "  Causal path:")?;
+    }
+    for cause in &diagnostic.path {
+        writeln!(out, "    {:>4}: {}", cause.pc, cause.what)?;
+    }
+    if !diagnostic.required.is_empty() {
+        writeln!(out, "  Required: {}", diagnostic.required)?;
+    }
+    if let Some(suggestion) = &diagnostic.suggestion {
+        writeln!(out, "  Suggestion: {}", suggestion.text)?;
+        if !suggestion.insert.is_empty() {
+            writeln!(out, "    before instruction {}:", suggestion.at)?;
+        }
+        for line in &suggestion.insert {
+            writeln!(out, "      {line}")?;
+        }
     }
     Ok(())
 }

@@ -3,8 +3,7 @@
 use anyhow::Result;
 use glasshive::loader::MapFds;
 use glasshive::object::ObjectProgram;
-use glasshive::verifier::Outcome;
-use glasshive::verifier::observer::Nobody;
+use glasshive::trace::Recorder;
 use std::io::Write;
 
 use super::Verdict;
@@ -51,7 +50,8 @@ pub fn load(
             return Ok(None);
         }
     };
-    let (loaded, outcome): (_, Outcome<Nobody>) = kernel.load_program(&request);
+    let outcome = kernel.verifier(&request, Recorder::new()).finish();
+    let loaded = kernel.insert_program(&request, &outcome);
     if log_level != 0 {
         write!(out, "{}", outcome.log.text())?;
     }
@@ -69,7 +69,9 @@ pub fn load(
         }
         Err(errno) => {
             writeln!(out, "rejected with {errno}")?;
-            report::rejection(input, program, &request, &outcome, out)?;
+            if let Some(diagnostic) = outcome.observer.finish().diagnostic() {
+                report::rejection(input, program, &request, &diagnostic, out)?;
+            }
             Ok(None)
         }
     }
