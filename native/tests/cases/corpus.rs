@@ -164,6 +164,13 @@ pub fn read(folder: &Path) -> (Vec<Case>, Btfs) {
     (cases, btfs)
 }
 
+impl Program {
+    /// The instructions' bytes, maps not filled in.
+    pub fn code(&self) -> &[u8] {
+        &self.insns.0
+    }
+}
+
 impl Case {
     /// The row of the table that the case counts in.
     pub fn area(&self) -> &'static str {

@@ -9,6 +9,7 @@ pub mod both;
 pub mod conformance;
 pub mod corpus;
 pub mod engine;
+pub mod objects;
 
 use std::io::Write;
 use std::path::PathBuf;
