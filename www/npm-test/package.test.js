@@ -8,7 +8,7 @@ import init, { Kernel, assemble, disassemble, version } from "glasshive";
 await Promise.all([init(), init()]);
 
 const COUNTER = `
-  .type socket_filter
+  .type sched_cls
   .license GPL
   .map counts array 4 8 256
   r6 = r1
@@ -84,6 +84,58 @@ test("text and bytes go both ways, and errors have a place", () => {
     assert.equal(error.line, 2);
     return true;
   });
+});
+
+test("a clang-built object is loaded, with what it prints and counts", async () => {
+  const kernel = new Kernel();
+  const object = await readFile(new URL("protocols.o", import.meta.url));
+  const { programs, maps } = kernel.loadObject(object, { logLevel: 2 });
+  assert.deepEqual(programs.map((p) => [p.name, p.section, p.accepted]), [["count_protocols", "socket", true]]);
+  assert.match(programs[0].log, /; u8 protocol = 0; @ protocols\.c:\d+/);
+  const packet = new Uint8Array(64);
+  packet[12] = 8;
+  packet[14 + 9] = 6;
+  const { returnValue, data } = kernel.testRun(programs[0].fd, { data: packet, repeat: 5 });
+  assert.equal(returnValue, 0);
+  assert.equal(data.length, 64);
+  assert.equal(kernel.lookup(maps.counts, u32(6))[0], 5);
+  assert.throws(() => kernel.loadObject(new Uint8Array([1, 2, 3])), { name: "SyntaxError" });
+});
+
+test("what can not be loaded says why, and keeps the rest", () => {
+  const kernel = new Kernel();
+  const [program] = kernel.loadAssembly("r0 = 0\nexit\n").programs;
+  assert.equal(program.accepted, false);
+  assert.match(program.problem, /no program type/);
+  assert.equal(program.diagnostic, undefined);
+});
+
+test("a program is loaded from its instructions", () => {
+  const kernel = new Kernel({ seed: 7 });
+  const instructions = assemble("call bpf_get_prandom_u32\nexit\n");
+  const load = (k) => k.load({ type: "xdp", instructions }, { logLevel: 0 });
+  const { fd, log, stats } = load(kernel);
+  assert.equal(log, "");
+  assert.equal(stats.processed, 2);
+  const data = new Uint8Array(64);
+  const first = kernel.testRun(fd, { data }).returnValue;
+  const again = new Kernel({ seed: 7 });
+  assert.equal(again.testRun(load(again).fd, { data }).returnValue, first, "the same seed, the same run");
+  assert.throws(() => kernel.load({ type: "none", instructions }), TypeError);
+  assert.throws(() => kernel.load({ type: "xdp" }), TypeError);
+  assert.throws(() => kernel.load({ type: "xdp", instructions: new Uint8Array(7) }), RangeError);
+  assert.throws(() => kernel.load({ type: "xdp", instructions }, { logLevel: 99 }), RangeError);
+  assert.throws(() => kernel.testRun(fd, { data: "text" }), TypeError);
+  assert.throws(() => kernel.testRun(fd, { data: new Uint8Array(3) }), { code: "EINVAL" });
+});
+
+test("a system is given back", () => {
+  const kernel = new Kernel({ memory: 1 << 20 });
+  kernel[Symbol.dispose]();
+  assert.throws(() => kernel.keys(3));
+  assert.throws(() => new Kernel({ memory: 1 }), RangeError);
+  assert.throws(() => new Kernel({ cpus: 0 }), RangeError);
+  assert.throws(() => new Kernel({ none: 1 }), TypeError);
 });
 
 test("the version is the package's", async () => {

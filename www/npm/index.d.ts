@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" />
+
 /** What {@link init} takes: where the engine is, its bytes, or its compiled module. */
 export type EngineSource = string | URL | Request | Response | BufferSource | WebAssembly.Module;
 
@@ -26,6 +28,8 @@ export interface KernelOptions {
   memory?: number;
   /** Number of CPUs it pretends to have. Default: 1. */
   cpus?: number;
+  /** Where `bpf_get_prandom_u32` begins: the same seed gives the same runs. Default: 1. */
+  seed?: number;
 }
 
 /** What a map is created with. */
@@ -50,6 +54,9 @@ export interface ProgramSpec {
   /** Default: "GPL". */
   license?: string;
   expectedAttachType?: number;
+  /** `BPF_F_*` load flags. */
+  flags?: number;
+  name?: string;
 }
 
 /** How a program is verified. */
@@ -92,6 +99,8 @@ export interface LoadResult {
   accepted: boolean;
   /** The error's name, where it was rejected: "EACCES". */
   error: string | undefined;
+  /** Why it could not be handed to the verifier at all: no program type, a map that can't be made. */
+  problem: string | undefined;
   /** The verifier's log, in the kernel's format. */
   log: string;
   stats: Stats;
@@ -120,11 +129,16 @@ export interface TestRunResult {
   returnValue: number;
   /** The packet afterwards. */
   data: Uint8Array;
+  /** The context afterwards, where one was given. */
+  context: Uint8Array | undefined;
+  /** What the program printed (`bpf_trace_printk`). */
+  printed: string[];
 }
 
 /**
- * A whole system: its maps, its programs, its descriptors. Every method that can fail throws a
- * {@link BpfError}; a program that the verifier rejects is an answer, not an error.
+ * A whole system: its maps, its programs, its descriptors. What the system call refuses is thrown as a
+ * {@link BpfError}, an argument that can't be one as a TypeError or RangeError; a program that the verifier
+ * rejects is an answer, not an error.
  */
 export class Kernel {
   constructor(options?: KernelOptions);
@@ -142,7 +156,7 @@ export class Kernel {
   load(program: ProgramSpec, options?: VerifyOptions): LoadResult;
   /** Assembles a text with its directives, makes its maps, verifies and loads its program. Throws a SyntaxError with line and column where the text is wrong. */
   loadAssembly(text: string, options?: VerifyOptions): Loaded;
-  /** Reads an object that clang built, makes its maps, verifies and loads its programs. */
+  /** Reads an object that clang built, makes its maps, verifies and loads its programs. Throws a SyntaxError for a file that is none. */
   loadObject(bytes: Uint8Array, options?: VerifyOptions): Loaded;
   /** Runs a program. */
   testRun(fd: number, run?: TestRun): TestRunResult;

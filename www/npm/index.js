@@ -26,11 +26,10 @@ export function initSync(source) {
 
 async function start(source) {
   source ??= new URL("./engine_bg.wasm", import.meta.url);
-  const url = source instanceof URL ? source : undefined;
-  if (url?.protocol === "file:") {
+  if (String(source).startsWith("file:")) {
     // Node can't fetch a file; no bundler should follow this import.
     const fs = await import(/* webpackIgnore: true */ /* @vite-ignore */ ["node", "fs/promises"].join(":"));
-    source = await fs.readFile(url);
+    source = await fs.readFile(new URL(source));
   }
   if (typeof source === "string" || source instanceof URL || source instanceof Request) {
     source = await fetch(source);

@@ -13,10 +13,11 @@ pub fn run() -> Result<PathBuf> {
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder)?;
 
-    let build = ["build", "--locked", "--release", "--lib", "-p", "glasshive-web", "--features", "npm"];
+    let build =
+        ["build", "--locked", "--profile", "small", "--lib", "-p", "glasshive-web", "--features", "npm"];
     let mut cargo = stage::command("cargo", &build);
     stage::run(cargo.args(["--target", "wasm32-unknown-unknown"]))?;
-    let wasm = root().join("target/wasm32-unknown-unknown/release/glasshive_web.wasm");
+    let wasm = root().join("target/wasm32-unknown-unknown/small/glasshive_web.wasm");
     let mut bindgen =
         stage::command("wasm-bindgen", &["--target", "web", "--no-typescript", "--out-name", "engine"]);
     stage::run(bindgen.arg("--out-dir").arg(&folder).arg(&wasm))?;
@@ -43,6 +44,7 @@ pub fn test() -> Result<()> {
     let mut install = stage::command("npm", &["install", "--no-fund", "--no-audit", "--offline"]);
     stage::run(install.arg(&tarball).current_dir(&empty))?;
     copy_files(&root().join("www/npm-test"), &empty)?;
+    fs::copy(root().join("www/examples/protocols.o"), empty.join("protocols.o"))?;
     stage::run(stage::command("node", &["--test"]).current_dir(&empty))?;
 
     page::npm_packages()?;

@@ -106,7 +106,7 @@ fn wasm() -> Result<()> {
     let browser = tools::browser()?;
     stage::run(&mut stage::command("cargo", &["fetch", "--locked", "--quiet"]))?;
     let mut test = stage::command("wasm-pack", &["test", "--headless", "--chrome", "--chromedriver"]);
-    test.arg(&browser.driver).args(["web", "--locked", "--offline"]);
+    test.arg(&browser.driver).args(["web", "--locked", "--offline", "--features", "worker"]);
     stage::run(test.env("CHROMEDRIVER", &browser.driver))
 }
 
