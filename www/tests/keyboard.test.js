@@ -6,7 +6,7 @@ import { cell, open, verdict } from "./page.js";
 
 /** Presses Tab until an element with that role and name has the keyboard. */
 async function tabTo(page, role, name) {
-  const wanted = page.getByRole(role, { name, exact: true });
+  const wanted = page.getByRole(role, { name, exact: typeof name === "string" });
   for (let presses = 0; presses < 80; presses += 1) {
     await page.keyboard.press("Tab");
     if (await wanted.evaluate((element) => element === document.activeElement)) return;
@@ -70,7 +70,7 @@ test("by keyboard alone", async () => {
   await page.keyboard.press("g");
   const gallery = page.getByRole("dialog", { name: "Gallery" });
   await gallery.waitFor();
-  await tabTo(page, "button", "accepted Port firewall A structure as a map's key, and a pointer with a variable offset within the packet.");
+  await tabTo(page, "button", /Port firewall/);
   await page.keyboard.press("Enter");
   await gallery.waitFor({ state: "detached" });
   await verdict(page, "✓ Accepted");

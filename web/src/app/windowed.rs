@@ -43,8 +43,6 @@ pub struct Props {
 /// The list.
 pub struct Windowed {
     list: NodeRef,
-    above: NodeRef,
-    below: NodeRef,
     first: usize,
     count: usize,
     /// What was brought into view last.
@@ -66,16 +64,7 @@ impl Component for Windowed {
     type Properties = Props;
 
     fn create(_: &Context<Self>) -> Self {
-        Windowed {
-            list: NodeRef::default(),
-            above: NodeRef::default(),
-            below: NodeRef::default(),
-            first: 0,
-            count: 40,
-            brought: None,
-            told: None,
-            observer: None,
-        }
+        Windowed { list: NodeRef::default(), first: 0, count: 40, brought: None, told: None, observer: None }
     }
 
     fn update(&mut self, ctx: &Context<Self>, moved: Moved) -> bool {
@@ -90,9 +79,9 @@ impl Component for Windowed {
             <div ref={self.list.clone()} class={classes!("windowed", props.class.clone())} role={props.role.clone()}
                 aria-label={props.label.clone()} tabindex="0" {onscroll} onkeydown={props.onkeydown.clone()}
                 aria-activedescendant={props.active.clone()}>
-                <div ref={self.above.clone()} role="presentation"></div>
+                { space(from, props.height) }
                 { for (from..to).map(|row| props.row.emit(row)) }
-                <div ref={self.below.clone()} role="presentation"></div>
+                { space(props.total - to, props.height) }
             </div>
         }
     }
@@ -100,8 +89,6 @@ impl Component for Windowed {
     fn rendered(&mut self, ctx: &Context<Self>, first: bool) {
         let props = ctx.props();
         let (from, to) = self.range(props.total);
-        set_height(&self.above, from as u32 * props.height);
-        set_height(&self.below, (props.total - to) as u32 * props.height);
         let Some(list) = self.list.cast::<HtmlElement>() else { return };
         if first {
             let link = ctx.link().clone();
@@ -164,8 +151,9 @@ impl Windowed {
     }
 }
 
-fn set_height(node: &NodeRef, pixels: u32) {
-    if let Some(element) = node.cast::<HtmlElement>() {
-        let _ = element.style().set_property("height", &format!("{pixels}px"));
-    }
+/// The place of rows that are not rendered. An image's height is there as soon as the image is, where a style
+/// would come later (the content-security policy forbids it in the markup) and the list would lose its position.
+fn space(rows: usize, height: u32) -> Html {
+    let height = (rows as u64 * u64::from(height)).to_string();
+    html! { <svg class="space" width="1" {height} aria-hidden="true"></svg> }
 }
