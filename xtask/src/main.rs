@@ -2,6 +2,7 @@
 //!
 //! `tools` installs what is missing, `stage` runs and times commands, and each command has a file.
 
+mod bench;
 mod package;
 mod page;
 mod play;
@@ -20,6 +21,7 @@ cargo xtask COMMAND
   serve [--port N]       serve the page as it was built last
   test [--only STAGE]…   install what is missing, run every test there is (stages: see `test --list`)
   oracle verify …        ask the running kernel and glasshive the same, and say where they differ (`oracle` lists)
+  bench run [--rounds N] time every engine on the benchmark programs, beside other projects' and the kernel's
   package                build the npm package into target/npm, as a folder and a tarball
   tools                  install what is missing, and say where it is
 ";
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         ["serve", rest @ ..] => port(rest).and_then(|port| serve::run(&root().join("dist"), port)),
         ["test", rest @ ..] => test::run(rest),
         ["oracle", rest @ ..] => oracle(rest),
+        ["bench", "run", rest @ ..] => bench::run(rest),
         ["package"] => package::run().map(|tarball| println!("packed {}", tarball.display())),
         ["tools"] => tools::install_all(),
         [] | ["help" | "--help" | "-h"] => {
