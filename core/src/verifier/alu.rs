@@ -5,7 +5,7 @@ use super::observer::Observer;
 use super::register::{Kind, Register};
 use super::{Rejection, Verifier, policy, reject};
 use crate::errno::Errno;
-use crate::isa::{AluOp, Insn, Operand, Reg, Width};
+use crate::isa::{AluOp, ByteOrder, Insn, Operand, Reg, Size, Width};
 
 /// An operator as the kernel's messages have it.
 fn operator(op: AluOp) -> &'static str {
@@ -28,28 +28,41 @@ fn operator(op: AluOp) -> &'static str {
 impl<O: Observer> Verifier<O> {
     pub(super) fn walk_alu(&mut self, insn: Insn) -> Result<(), Rejection> {
         match insn {
-            Insn::ByteSwap { dst, .. } => {
-                self.number(dst)?;
+            Insn::ByteSwap { order, size, dst } => {
+                let value = self.read(dst)?;
                 self.may_write(dst)?;
-                self.write(dst, Register::UNKNOWN);
+                let swap = order != ByteOrder::Little;
+                let result = match value.is_pointer() {
+                    true => Register::UNKNOWN,
+                    // Nothing changes on a little-endian machine.
+                    false if !swap && size == Size::Dw => value,
+                    false => Register {
+                        precise: value.precise,
+                        ..Register::scalar(alu::byte_order(size, swap, &value.var))
+                    },
+                };
+                self.write(dst, result);
                 Ok(())
             }
             Insn::Neg { width, dst } => {
-                let value = self.number(dst)?;
+                let value = self.read(dst)?;
                 self.may_write(dst)?;
-                let precise = value.precise;
-                self.write(dst, Register { precise, ..Register::scalar(alu::negate(width, &value.var)) });
+                let result = match value.is_pointer() {
+                    true => Register::UNKNOWN,
+                    false => Register {
+                        precise: value.precise,
+                        ..Register::scalar(alu::negate(width, &value.var))
+                    },
+                };
+                self.write(dst, result);
                 Ok(())
             }
             Insn::MovSx { width, dst, src, from } => {
                 let value = self.read(src)?;
                 self.may_write(dst)?;
                 if value.is_pointer() {
-                    let what = match width {
-                        Width::W64 => "sign-extension part of pointer",
-                        Width::W32 => "partial copy of pointer",
-                    };
-                    return Err(reject(Errno::EACCES, format_args!("R{} {what}", src.number())).of(src));
+                    self.write(dst, unknown_part(width));
+                    return Ok(());
                 }
                 // The same number where the sign bit is known to be 0.
                 let same = value.var.umax < 1 << (from.bits() - 1);
@@ -68,16 +81,6 @@ impl<O: Observer> Verifier<O> {
             Insn::Alu { width, op, dst, src } => self.walk_operation(width, op, dst, src),
             _ => Ok(()),
         }
-    }
-
-    /// A register that has to hold a number.
-    fn number(&mut self, reg: Reg) -> Result<Register, Rejection> {
-        let value = self.read(reg)?;
-        if value.is_pointer() {
-            let message = format_args!("R{} pointer arithmetic prohibited", reg.number());
-            return Err(reject(Errno::EACCES, message).of(reg));
-        }
-        Ok(value)
     }
 
     /// Gives an unknown number an id, so that a copy of it is known to be the same.
@@ -110,8 +113,7 @@ impl<O: Observer> Verifier<O> {
             return Ok(());
         }
         if value.is_pointer() {
-            // Half of an address is any number, for those who may see addresses.
-            self.write(dst, Register::scalar(Scalar::of_size(4)));
+            self.write(dst, unknown_part(width));
             return Ok(());
         }
         let fits = value.width() <= 32;
@@ -171,20 +173,51 @@ impl<O: Observer> Verifier<O> {
             (false, false, Operand::Reg(src)) if a.precise => self.mark_precise(src)?,
             _ => {}
         }
+        if matches!(op, AluOp::And | AluOp::Or) && b.as_constant().is_some() {
+            self.fork_sign(width, dst)?;
+        }
         let a = *self.state.register(dst);
         let mut result =
             Register { precise: a.precise, ..Register::scalar(alu::apply(op, width, &a.var, &b.var)) };
-        // A sum with a constant stays tied to what it was computed from.
-        if let (AluOp::Add, Width::W64, Some(delta)) = (op, width, b.as_constant())
-            && a.id != 0
-            && !a.add_const
-            && let Ok(delta) = i32::try_from(delta as i64)
-        {
-            result.id = a.id;
-            result.add_const = true;
-            result.offset = delta;
+        if src != Operand::Reg(dst) {
+            self.keep_tied(width, op, &a, &b, &mut result);
         }
         self.write(dst, result);
+        Ok(())
+    }
+
+    /// A sum with a constant stays tied to what it was computed from: in 32 bits, where that has no more.
+    fn keep_tied(&self, width: Width, op: AluOp, a: &Register, b: &Register, result: &mut Register) {
+        let (AluOp::Add | AluOp::Sub, Some(delta)) = (op, b.as_constant()) else { return };
+        let delta = match width {
+            Width::W64 => i32::try_from(delta as i64).ok(),
+            Width::W32 => (a.var.umax <= u32::MAX.into()).then_some(delta as i32),
+        };
+        let delta = if op == AluOp::Sub { delta.and_then(i32::checked_neg) } else { delta };
+        let Some(delta) = delta.filter(|_| a.id != 0 && !a.add_const) else { return };
+        result.id = a.id;
+        result.add_const = true;
+        result.add_const32 = width == Width::W32;
+        result.offset = delta;
+    }
+
+    /// A number that is 0 or all ones, as a sign is, is walked as each of them: ones first.
+    fn fork_sign(&mut self, width: Width, dst: Reg) -> Result<(), Rejection> {
+        let var = self.state.register(dst).var;
+        let ones = if var.smin == -1 && var.smax == 0 {
+            u64::MAX
+        } else if var.s32_min == -1 && var.s32_max == 0 {
+            u64::from(u32::MAX)
+        } else {
+            return Ok(());
+        };
+        let _ = width;
+        let pc = self.pc;
+        let other = self.put_aside(pc, pc)?;
+        let zero = Register { precise: other.register(dst).precise, ..Register::constant(0) };
+        *other.register_mut(dst) = zero;
+        let known = Register { precise: zero.precise, ..Register::constant(ones) };
+        *self.state.register_mut(dst) = known;
         Ok(())
     }
 
@@ -320,6 +353,15 @@ impl<O: Observer> Verifier<O> {
     }
 }
 
+/// What a part of a pointer is, as a number.
+fn unknown_part(width: Width) -> Register {
+    let mut result = Register::UNKNOWN;
+    if width == Width::W32 {
+        result.var.zero_extend(4);
+    }
+    result
+}
+
 /// Gives an unknown number this id where it has none; whether it did. A number that is another's plus a
 /// constant becomes one of its own.
 pub(super) fn tie(register: &mut Register, id: u32) -> bool {
@@ -337,7 +379,12 @@ pub(super) fn tie(register: &mut Register, id: u32) -> bool {
 }
 
 /// A number tied to `known` by a constant difference, from `known` and its own offset.
-pub(super) fn shifted(known: &Register, offset: i32) -> Scalar {
-    let delta = i64::from(offset) - i64::from(if known.add_const { known.offset } else { 0 });
-    alu::apply(AluOp::Add, Width::W64, &known.var, &Scalar::constant(delta as u64))
+pub(super) fn shifted(known: &Register, register: &Register) -> Scalar {
+    let offset = |r: &Register| i64::from(if r.add_const { r.offset } else { 0 });
+    let delta = offset(register) - offset(known);
+    let mut sum = alu::apply(AluOp::Add, Width::W64, &known.var, &Scalar::constant(delta as u64));
+    if register.add_const32 || known.add_const32 {
+        sum.zero_extend(4);
+    }
+    sum
 }

@@ -219,12 +219,11 @@ fn share(state: &mut State, known: &Register, linked: &[Linked]) {
             continue;
         }
         let same = (!register.add_const && !known.add_const) || register.offset == known.offset;
-        if same && register.add_const == known.add_const {
+        if same && register.add_const == known.add_const && register.add_const32 == known.add_const32 {
             let precise = register.precise;
             *register = Register { precise: precise || known.precise, ..*known };
         } else {
-            let offset = if register.add_const { register.offset } else { 0 };
-            register.var = alu::shifted(known, offset);
+            register.var = alu::shifted(known, register);
         }
     }
 }

@@ -13,6 +13,8 @@ use super::state::{Byte, Frame, Slot, State};
 pub(super) enum Exactness {
     /// The older one covers the newer one: what did not matter to it may differ.
     Covering,
+    /// As that, but every number matters: the older one's loop is still being walked.
+    Within,
     /// The same.
     Exact,
 }
@@ -92,7 +94,7 @@ fn register(old: &Register, new: &Register, how: Exactness, ids: &mut Ids) -> bo
     if how == Exactness::Exact {
         return exactly(old, new, ids);
     }
-    if old.kind == Kind::Uninitialised {
+    if old.kind == Kind::Uninitialised && (how == Exactness::Covering || new.kind == Kind::Uninitialised) {
         return true;
     }
     if old.maybe_null != new.maybe_null {
@@ -100,10 +102,11 @@ fn register(old: &Register, new: &Register, how: Exactness, ids: &mut Ids) -> bo
     }
     match (old.kind, new.kind) {
         (Kind::Scalar, Kind::Scalar) => {
-            if !old.precise {
+            if !old.precise && how == Exactness::Covering {
                 return true;
             }
             old.add_const == new.add_const
+                && old.add_const32 == new.add_const32
                 && (!old.add_const || old.offset == new.offset)
                 && old.var.covers(&new.var)
                 && ids.same_number(old.id, new.id)
@@ -139,7 +142,7 @@ fn whole_number(slot: &Slot) -> Option<Register> {
 fn stack(old: &Frame, new: &Frame, how: Exactness, ids: &mut Ids) -> bool {
     for (number, a) in old.stack.iter().enumerate() {
         let b = new.slot(number);
-        if how == Exactness::Exact && a.bytes != b.bytes {
+        if how != Exactness::Covering && a.bytes != b.bytes {
             return false;
         }
         let nothing = a.bytes.iter().all(|byte| asks_nothing(*byte));

@@ -59,7 +59,8 @@ impl<O: Observer> Verifier<O> {
             let reached = |f: &cfg::Function| (f.start..f.end).any(|at| self.seen[at as usize].walked);
             for (at, function) in self.functions.iter().filter(|f| !accepted || reached(f)).enumerate() {
                 let plus = if at == 0 { "" } else { "+" };
-                let _ = write!(self.log, "{plus}{}", function.stack_depth);
+                let more = if accepted && self.has_may_goto(function) { policy::MAY_GOTO_STACK } else { 0 };
+                let _ = write!(self.log, "{plus}{}", function.stack_depth + more);
             }
             let _ = self.log.write_char('\n');
         }
@@ -73,6 +74,19 @@ impl<O: Observer> Verifier<O> {
             s.total_states,
             s.peak_states
         );
+    }
+
+    /// Whether a `may_goto` of the function stays: one that only leads over others to where it would fall
+    /// through to does nothing.
+    fn has_may_goto(&self, function: &cfg::Function) -> bool {
+        (function.start..function.end).any(|at| match self.insns[at as usize] {
+            Ok(Insn::MayGoto { off }) if off >= 0 => {
+                let over = at + 1..(at + 1 + off as u32).min(function.end);
+                !over.into_iter().all(|at| matches!(self.insns[at as usize], Ok(Insn::MayGoto { .. })))
+            }
+            Ok(Insn::MayGoto { .. }) => true,
+            _ => false,
+        })
     }
 
     /// The program as engines run it.

@@ -25,6 +25,7 @@ mod finish;
 mod frames;
 pub mod live_stack;
 pub mod log;
+mod loops;
 mod map_call;
 mod memory;
 pub mod observer;
@@ -54,12 +55,13 @@ use crate::program::ProgramType;
 use cfg::{Code, Function, Marks};
 use live_stack::LiveStack;
 use log::Log;
+use loops::Loop;
 use observer::{Observer, Prepared};
 use precision::LinkedSet;
 use print::Changed;
-use prune::{Kept, Loop};
+use prune::Kept;
 use register::{MapInfo, Register};
-use state::{State, StateId};
+use state::State;
 
 /// What the verifier asks of the system that a program is loaded into.
 pub trait Environment {
@@ -270,8 +272,8 @@ pub struct Verifier<O> {
     /// The states kept at each instruction, the newest last.
     kept_at: Vec<Vec<state::StateId>>,
     linked: Vec<LinkedSet>,
-    /// The kept state by which a loop was entered, by the chain of calls that it is in and its number.
-    entered: BTreeMap<Loop, StateId>,
+    /// The loops that are being walked, by the chain of calls that each is in and its number.
+    entered: BTreeMap<Loop, loops::LoopVisit>,
     pc: Pc,
     previous: Option<Pc>,
     /// The history entry of the instruction being walked, once it has one.
@@ -282,6 +284,8 @@ pub struct Verifier<O> {
     /// Where the log stood after the last instruction line, and how long that line was.
     line_end: Option<(usize, usize)>,
     next_id: u32,
+    /// A walk back marked something that was not marked before.
+    newly_precise: bool,
     counters: Counters,
     stats: Stats,
     log: Log,
@@ -296,6 +300,7 @@ struct Counters {
     processed_when_kept: u32,
     kept_now: u32,
     dropped_now: u32,
+    ways_back_now: u32,
 }
 
 impl<O: Observer> Verifier<O> {
@@ -325,6 +330,7 @@ impl<O: Observer> Verifier<O> {
             last_line: None,
             line_end: None,
             next_id: 0,
+            newly_precise: false,
             counters: Counters::default(),
             stats: Stats::default(),
             log: Log::new(input.log_level),

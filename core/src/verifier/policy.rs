@@ -25,3 +25,7 @@ pub const MAX_LINKED: usize = 6;
 pub const MAX_OFFSET: i64 = 1 << 29;
 /// Packets' offsets stay at or below this (`MAX_PACKET_OFF`).
 pub const MAX_PACKET_OFFSET: u64 = 0xffff;
+/// Times that the marks of a loop's ways back go round before everything is taken to matter.
+pub const MAX_ROUNDS: u32 = 64;
+/// Bytes of stack that a function with a `may_goto` gets more, for its budget and its clock.
+pub const MAY_GOTO_STACK: u32 = 16;

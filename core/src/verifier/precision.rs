@@ -101,12 +101,12 @@ impl<O: Observer> Verifier<O> {
         self.trace_back(wanted)
     }
 
-    /// What mattered to a kept state matters to the current one, which it covers.
-    pub(super) fn propagate_precision(&mut self, id: StateId) -> Result<(), Rejection> {
+    /// What mattered to a kept state matters to the current one, which it covers. Whether that was news.
+    pub(super) fn propagate_precision(&mut self, id: StateId) -> Result<bool, Rejection> {
         let mut wanted = Wanted { frame: self.state.current(), ..Wanted::default() };
         let mut lines = String::new();
         if let Some(kept) = &self.kept[id.0 as usize] {
-            for (number, frame) in kept.state.frames.iter().enumerate() {
+            for (number, frame) in kept.state.frames.iter().enumerate().rev() {
                 let mut first = true;
                 let mut say = |text: core::fmt::Arguments| {
                     let _ = match core::mem::take(&mut first) {
@@ -134,7 +134,9 @@ impl<O: Observer> Verifier<O> {
         if self.log.shows_all() {
             let _ = self.log.write_str(&lines);
         }
-        self.trace_back(wanted)
+        self.newly_precise = false;
+        self.trace_back(wanted)?;
+        Ok(self.newly_precise)
     }
 
     fn trace_back(&mut self, mut wanted: Wanted) -> Result<(), Rejection> {
@@ -225,6 +227,7 @@ impl<O: Observer> Verifier<O> {
                     wanted.registers[number] &= !(1 << r);
                 } else {
                     register.precise = true;
+                    self.newly_precise = true;
                     self.observer.precise(Some(id), number, Some(r), None);
                 }
             }
@@ -235,6 +238,7 @@ impl<O: Observer> Verifier<O> {
                 match frame.stack.get_mut(usize::from(s)) {
                     Some(slot) if slot.is_spilled_scalar() && !slot.spilled.precise => {
                         slot.spilled.precise = true;
+                        self.newly_precise = true;
                         self.observer.precise(Some(id), number, None, Some(s));
                     }
                     _ => wanted.slots[number] &= !(1 << s),
@@ -254,7 +258,7 @@ impl<O: Observer> Verifier<O> {
     }
 
     /// The walk lost its way: every number of every state on the path is taken to matter.
-    fn everything_matters(&mut self) {
+    pub(super) fn everything_matters(&mut self) {
         if self.log.shows_all() {
             let frame = self.state.current();
             let _ =

@@ -3,12 +3,12 @@
 use core::fmt::Write;
 
 use super::compare::{self, Exactness};
-use super::live_stack::InstanceId;
+use super::loops::Loop;
 use super::observer::Observer;
 use super::state::{Byte, MAX_SLOTS, Slot, State, StateId};
 use super::{Rejection, Verifier, policy, print, reject};
 use crate::errno::Errno;
-use crate::isa::Pc;
+use crate::isa::{Insn, Pc};
 use crate::verifier::flag;
 
 /// A state that was kept.
@@ -18,12 +18,11 @@ pub(super) struct Kept {
     pub hits: u32,
     /// Taken out of its instruction's list: kept for the paths that grew from it alone.
     pub dropped: bool,
+    /// What no path reads any more was taken out.
+    pub cleaned: bool,
     /// The loop that it is in.
     pub in_loop: Option<Loop>,
 }
-
-/// A loop as one chain of calls reaches it: the function's instance, and the loop's number.
-pub(super) type Loop = (InstanceId, u32);
 
 /// What came of comparing states at an instruction.
 pub(super) enum Visit {
@@ -57,14 +56,19 @@ impl<O: Observer> Verifier<O> {
         let insns = self.stats.processed - self.counters.processed_when_kept;
         let mut keep = forced || (jumps >= policy::KEEP_AFTER_JUMPS && insns >= policy::KEEP_AFTER_INSNS);
 
+        self.clean_finished(pc);
         // The newest first, as the list may lose members on the way.
         let ids: alloc::vec::Vec<StateId> = self.kept_at[pc.index()].iter().rev().copied().collect();
         let count = ids.len() as u32;
         for id in ids {
-            let walked = self.kept_ref(id).state.branches > 0;
-            if walked {
-                let old = &self.kept_ref(id).state;
-                if may_loop(old, &self.state) && self.covers(id, Exactness::Exact) {
+            let old = self.kept_ref(id);
+            if old.state.branches > 0 {
+                let may_goto = matches!(self.insns[pc.index()], Ok(Insn::MayGoto { .. }));
+                let other_turn = old.state.may_goto_depth != self.state.may_goto_depth;
+                if may_goto && other_turn && self.covers(id, Exactness::Within) {
+                    return self.covered(id, true);
+                }
+                if !other_turn && may_loop(&old.state, &self.state) && self.covers(id, Exactness::Exact) {
                     return Err(self.infinite_loop(pc, id));
                 }
                 if !forced
@@ -73,13 +77,12 @@ impl<O: Observer> Verifier<O> {
                 {
                     keep = false;
                 }
-            } else if self.covers(id, Exactness::Covering) {
-                self.kept_mut(id).hits += 1;
-                if self.marks[pc.index()].jump {
-                    self.record(None, None);
+            } else {
+                let unsettled = self.is_unsettled(old.in_loop);
+                let how = if unsettled { Exactness::Within } else { Exactness::Covering };
+                if self.covers(id, how) {
+                    return self.covered(id, unsettled);
                 }
-                self.propagate_precision(id)?;
-                return Ok(Visit::Covered { by: id, looping: false });
             }
             if keep {
                 let checkpoint = self.marks[pc.index()].checkpoint;
@@ -105,11 +108,29 @@ impl<O: Observer> Verifier<O> {
         Ok(Visit::New)
     }
 
+    /// The path ends: a kept state covers it.
+    fn covered(&mut self, by: StateId, looping: bool) -> Result<Visit, Rejection> {
+        self.kept_mut(by).hits += 1;
+        if self.marks[self.pc.index()].jump {
+            self.record(None, None);
+        }
+        self.propagate_precision(by)?;
+        if looping {
+            self.add_way_back(by);
+        }
+        Ok(Visit::Covered { by, looping })
+    }
+
+    pub(super) fn update_peak(&mut self) {
+        let c = &self.counters;
+        let now = c.kept_now + c.dropped_now + c.ways_back_now;
+        self.stats.peak_states = self.stats.peak_states.max(now);
+    }
+
     fn keep(&mut self, pc: Pc) {
         self.stats.total_states += 1;
         self.counters.kept_now += 1;
-        let now = self.counters.kept_now + self.counters.dropped_now;
-        self.stats.peak_states = self.stats.peak_states.max(now);
+        self.update_peak();
         self.counters.jumps_when_kept = self.counters.jumps;
         self.counters.processed_when_kept = self.stats.processed;
         self.state.each_register(|r| {
@@ -119,14 +140,11 @@ impl<O: Observer> Verifier<O> {
         });
         let id = StateId(self.kept.len() as u32);
         let in_loop = self.loop_of(&self.state);
-        if let Some(entered) = in_loop
-            && !self.entered.contains_key(&entered)
-        {
-            self.entered.insert(entered, id);
-            self.log_loop("enter", entered);
+        if let Some(entered) = in_loop {
+            self.enter_loop(entered, id);
         }
         let state = self.state.clone();
-        self.kept.push(Some(Kept { state, misses: 0, hits: 0, dropped: false, in_loop }));
+        self.kept.push(Some(Kept { state, misses: 0, hits: 0, dropped: false, cleaned: false, in_loop }));
         self.kept_at[pc.index()].push(id);
         self.state.parent = Some(id);
         self.state.first = pc;
@@ -135,40 +153,21 @@ impl<O: Observer> Verifier<O> {
     }
 
     /// Counts down the paths that are still walked, from the current state to the first that has others.
-    pub(super) fn finish_path(&mut self) {
+    pub(super) fn finish_path(&mut self) -> Result<(), Rejection> {
         let mut parent = self.state.parent;
         while let Some(id) = parent {
             let kept = self.kept_mut(id);
             kept.state.branches -= 1;
             if kept.state.branches > 0 {
-                return;
+                break;
             }
             parent = kept.state.parent;
-            if let Some(left) = kept.in_loop
-                && self.entered.get(&left) == Some(&id)
-            {
-                self.entered.remove(&left);
-                self.log_loop("exit", left);
+            if let Some(left) = kept.in_loop {
+                self.leave_loop(left, id)?;
             }
-            self.clean(id);
             self.release_dropped(id);
         }
-    }
-
-    /// The outermost loop that a state is in.
-    fn loop_of(&self, state: &State) -> Option<Loop> {
-        state.frames.iter().enumerate().find_map(|(number, frame)| {
-            let component = self.marks[self.frame_pc(state, number).index()].component;
-            (component != 0).then_some((frame.instance, component))
-        })
-    }
-
-    fn log_loop(&mut self, what: &str, (instance, component): Loop) {
-        if self.log.shows_all() {
-            let _ = write!(self.log, "SCC {what} ");
-            self.live_stack.write_chain(instance, component, &mut self.log);
-            let _ = self.log.write_char('\n');
-        }
+        Ok(())
     }
 
     /// Frees a dropped state that no path grows from any more.
@@ -180,10 +179,25 @@ impl<O: Observer> Verifier<O> {
         }
     }
 
-    /// Forgets what no path reads any more.
+    /// Takes out of the states that were walked to the end what no path reads any more.
+    fn clean_finished(&mut self, pc: Pc) {
+        for at in 0..self.kept_at[pc.index()].len() {
+            let id = self.kept_at[pc.index()][at];
+            let kept = self.kept_ref(id);
+            if kept.cleaned
+                || kept.state.branches > 0
+                || self.is_unsettled(kept.in_loop)
+                || !same_calls(&kept.state, &self.state)
+            {
+                continue;
+            }
+            self.clean(id);
+        }
+    }
+
     fn clean(&mut self, id: StateId) {
-        let Some(kept) = self.kept[id.0 as usize].take() else { return };
-        let mut kept = kept;
+        let Some(mut kept) = self.kept[id.0 as usize].take() else { return };
+        kept.cleaned = true;
         for frame in 0..kept.state.frames.len() {
             let live = self.marks[self.frame_pc(&kept.state, frame).index()].live;
             for (number, register) in kept.state.frames[frame].registers.iter_mut().enumerate().take(10) {
@@ -222,6 +236,12 @@ impl<O: Observer> Verifier<O> {
         // The line stands above the states: nothing more is to be said at the end.
         Rejection { logged: true, ..rejection }
     }
+}
+
+/// Whether the two are in the same function by the same calls.
+fn same_calls(a: &State, b: &State) -> bool {
+    a.frames.len() == b.frames.len()
+        && a.frames.iter().zip(&b.frames).all(|(x, y)| x.call_site == y.call_site)
 }
 
 /// Whether the two could be one state: the same numbers in the registers of the current frame.

@@ -99,6 +99,8 @@ pub struct Register {
     pub precise: bool,
     /// The value is `id`'s plus [`Register::offset`] (scalars alone).
     pub add_const: bool,
+    /// … in 32 bits, zero-extended.
+    pub add_const32: bool,
     /// Bytes from the pointer's start that are known to lie within the packet, or
     /// [`AT_PACKET_END`], [`BEYOND_PACKET_END`].
     pub range: i32,
@@ -119,6 +121,7 @@ impl Register {
         maybe_null: false,
         precise: false,
         add_const: false,
+        add_const32: false,
         range: 0,
         offset: 0,
         id: 0,
@@ -178,6 +181,7 @@ impl Register {
     pub fn untie(&mut self) {
         self.id = 0;
         self.add_const = false;
+        self.add_const32 = false;
         if self.is_scalar() {
             self.offset = 0;
         }

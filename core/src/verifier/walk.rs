@@ -81,7 +81,7 @@ impl<O: Observer> Verifier<O> {
     fn path_ends(&mut self) -> Result<bool, Rejection> {
         self.changed = Changed::ALL;
         self.live_stack.update(&self.state, &mut self.log);
-        self.finish_path();
+        self.finish_path()?;
         let Some(pending) = self.pending.pop() else { return Ok(false) };
         if !self.log.shows_all() {
             self.log.reset(pending.log_position);
@@ -203,7 +203,12 @@ impl<O: Observer> Verifier<O> {
                 self.counters.jumps += 1;
                 return Ok(Next::At(Pc((i64::from(pc.0) + 1 + i64::from(off)) as u32)));
             }
-            Insn::MayGoto { .. } => return Err(not_built("may_goto")),
+            Insn::MayGoto { off } => {
+                self.counters.jumps += 1;
+                // The budget's end is walked first; the other side has one turn more.
+                self.put_aside(Pc(pc.0 + 1), pc)?.may_goto_depth += 1;
+                return Ok(Next::At(Pc((i64::from(pc.0) + 1 + i64::from(off)) as u32)));
+            }
             Insn::Branch { .. } => {
                 self.counters.jumps += 1;
                 return self.walk_branch(pc, insn);

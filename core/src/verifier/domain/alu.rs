@@ -56,6 +56,19 @@ pub fn negate(width: Width, x: &Scalar) -> Scalar {
     apply(AluOp::Sub, width, &Scalar::constant(0), x)
 }
 
+/// The low `size` bytes, in reverse order where `swap` says so.
+pub fn byte_order(size: Size, swap: bool, x: &Scalar) -> Scalar {
+    let mut result = Scalar::UNKNOWN;
+    if swap {
+        result.var = x.var.swap_bytes(size.bytes());
+        result.sync();
+        return result;
+    }
+    result = *x;
+    result.zero_extend(size.bytes());
+    result
+}
+
 /// The low `from` bytes with their sign, in 32 or 64 bits.
 pub fn sign_extend(width: Width, from: Size, x: &Scalar) -> Scalar {
     match width {

@@ -35,6 +35,25 @@ impl Scalar {
         self.smax = self.smax.min((var.value | (var.mask & i64::MAX as u64)) as i64);
         self.umin = self.umin.max(var.value);
         self.umax = self.umax.min(var.value | var.mask);
+        self.single_member();
+    }
+
+    /// Where the known bits and the unsigned interval have one number in common, it is that number.
+    fn single_member(&mut self) {
+        let (var, min, max) = (self.var, self.umin, self.umax);
+        if min == max && var.contains(min) {
+            // Only the other readings may have to learn it.
+            if !var.is_constant() {
+                *self = Scalar::constant(min);
+            }
+            return;
+        }
+        let Some(first) = var.first_from(min) else { return };
+        let next = first.checked_add(1).and_then(|after| var.first_from(after));
+        let greatest_alone = first != min && first == var.max();
+        if greatest_alone || (first <= max && next.is_none_or(|next| next > max)) {
+            *self = Scalar::constant(first);
+        }
     }
 
     /// The low halves of an interval whose high halves agree are an interval.

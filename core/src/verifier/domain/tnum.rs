@@ -120,6 +120,35 @@ impl Tnum {
         }
         sum
     }
+    /// The least number of the set that is not below `x`.
+    pub const fn first_from(self, x: u64) -> Option<u64> {
+        let different = (x ^ self.value) & !self.mask;
+        if different == 0 {
+            return Some(x);
+        }
+        let highest = 1u64 << (63 - different.leading_zeros());
+        let below = highest | (highest - 1);
+        if self.value & highest != 0 {
+            // Everything above agrees, and this bit makes it greater already.
+            return Some(x & !below | self.value & below);
+        }
+        // A free bit above has to go from 0 to 1.
+        let free = self.mask & !x & !below;
+        if free == 0 {
+            return None;
+        }
+        let bit = free & free.wrapping_neg();
+        let up_to = bit | (bit - 1);
+        Some(x & !up_to | bit | self.value & up_to)
+    }
+
+    /// The low `bytes` bytes in reverse order.
+    pub const fn swap_bytes(self, bytes: u32) -> Tnum {
+        let low = self.truncate(bytes);
+        let by = 64 - bytes * 8;
+        Tnum { value: low.value.swap_bytes() >> by, mask: low.mask.swap_bytes() >> by }
+    }
+
     /// Shifted left, by less than 64.
     pub const fn lsh(self, by: u32) -> Tnum {
         Tnum { value: self.value << by, mask: self.mask << by }
