@@ -95,6 +95,10 @@ fn system() -> Result<MutexGuard<'static, Option<Kernel<ReservedMemory>>>, Errno
         let mut kernel = Kernel::new(memory, possible_cpus(), 0, Box::new(ProcessDescriptors));
         kernel.resources.interfaces.extend(foreign::interfaces());
         kernel.set_compiler(crate::engine::compiler());
+        // A file that is not there, or no BTF, leaves the system without its kernel's types.
+        if let Some(bytes) = std::env::var_os("GLASSHIVE_BTF").and_then(|path| std::fs::read(path).ok()) {
+            let _ = kernel.set_kernel_btf(&bytes);
+        }
         *system = Some(kernel);
     }
     Ok(system)

@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
@@ -10,12 +11,13 @@ use core::fmt;
 use crate::arena::Memory;
 use crate::errno::Errno;
 use crate::names;
-use crate::object::btf::{Linkage, Type};
+use crate::object::btf::TypeId;
 use crate::object::{Code, Inner, Object, ObjectError, ObjectProgram, ProgramKind};
 use crate::program::ProgramType;
 use crate::syscall::Kernel;
 use crate::syscall::programs::LoadRequest;
 use crate::verifier::SourceLine;
+use crate::verifier::function_types::FunctionType;
 
 /// Descriptors of maps that were created, by index into [`Object::maps`].
 pub type MapFds = BTreeMap<usize, i32>;
@@ -167,7 +169,7 @@ pub fn request(
         };
         place.imm = *fd;
     }
-    let (mut lines, mut global_functions) = (Vec::new(), Vec::new());
+    let (mut lines, mut functions) = (Vec::new(), Vec::new());
     if let Some(btf) = &object.btf {
         for line in &code.lines {
             let file = btf.text(line.file);
@@ -178,12 +180,9 @@ pub fn request(
                 line: line.line,
             });
         }
-        for function in &code.functions {
-            let linkage = function.type_id.and_then(|id| btf.get(id));
-            if matches!(linkage, Some(Type::Function { linkage: Linkage::Global, .. })) {
-                global_functions.push(function.at.0);
-            }
-        }
+        // A function without a type leaves the rest without use: the table is whole or absent.
+        let typed = |f: &crate::object::CodeFunction| f.type_id.map(|of| FunctionType { pc: f.at.0, of });
+        functions = code.functions.iter().map(typed).collect::<Option<Vec<_>>>().unwrap_or_default();
     }
     Ok(LoadRequest {
         program_type,
@@ -193,7 +192,10 @@ pub fn request(
         code: insns,
         name: program.name.chars().take(15).collect(),
         lines,
-        global_functions,
+        types: object.btf.clone().map(Arc::new),
+        attach_type: TypeId::VOID,
+        functions,
+        nameless_line: None,
         fd_array: Vec::new(),
         held: Vec::new(),
         log_level,

@@ -1,5 +1,6 @@
 //! What there is to know of an object: `BPF_OBJ_GET_INFO_BY_FD`, and `BPF_BTF_LOAD`.
 
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -82,7 +83,7 @@ impl<M: Memory + 'static> Kernel<M> {
         self.last_btf += 1;
         let id = self.last_btf;
         let fd = self.table.insert(Object::Btf(id), Access::ALL)?;
-        self.btfs.insert(id, LoadedBtf { btf, references: 1 });
+        self.btfs.insert(id, LoadedBtf { btf: Arc::new(btf), references: 1 });
         Ok(fd)
     }
 }

@@ -18,11 +18,13 @@ pub mod test_run;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 
 use crate::arena::Memory;
 use crate::errno::Errno;
 use crate::jit::Compiler;
-use crate::object::btf::Btf;
+use crate::object::btf::kernel::KernelTypes;
+use crate::object::btf::{Btf, BtfError};
 use crate::resources::Resources;
 
 use attr::{Attr, UserMemory};
@@ -51,11 +53,12 @@ pub struct Kernel<M> {
     last_btf: u32,
     capabilities: u64,
     compiler: Option<Box<dyn Compiler<M> + Send>>,
+    kernel_types: Option<Arc<KernelTypes>>,
 }
 
 /// BTF that was loaded.
 struct LoadedBtf {
-    btf: Btf,
+    btf: Arc<Btf>,
     references: u32,
 }
 
@@ -124,6 +127,7 @@ impl<M: Memory + 'static> Kernel<M> {
             last_btf: 0,
             capabilities: u64::MAX,
             compiler: None,
+            kernel_types: None,
         }
     }
 
@@ -135,6 +139,16 @@ impl<M: Memory + 'static> Kernel<M> {
     /// The capabilities that later calls have; all of them until this is called.
     pub fn set_capabilities(&mut self, mask: u64) {
         self.capabilities = mask;
+    }
+
+    /// Gives the system its kernel's BTF (what `/sys/kernel/btf/vmlinux` holds): the types that kernel
+    /// functions and typed pointers are checked by.
+    ///
+    /// # Errors
+    /// Where the bytes are not BTF; the system keeps what it had.
+    pub fn set_kernel_btf(&mut self, bytes: &[u8]) -> Result<(), BtfError> {
+        self.kernel_types = Some(Arc::new(KernelTypes::parse(bytes)?));
+        Ok(())
     }
 
     /// The system call: `attr` is the address of `union bpf_attr` in `user`, `size` its length.

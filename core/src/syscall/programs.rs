@@ -18,8 +18,9 @@ use crate::isa::{self, RawInsn};
 use crate::jit::Compiled;
 use crate::map::types::flag as map_flag;
 use crate::map::{MapId, MapSpec};
-use crate::object::btf::{Linkage, Name, Type, TypeId};
 use crate::program::{ProgramType, attach};
+use crate::object::btf::{Btf, Name, TypeId};
+use crate::verifier::function_types::FunctionType;
 use crate::verifier::observer::{Nobody, Observer};
 use crate::verifier::{Environment, Input, MapFacts, Outcome, SourceLine, Verifier};
 
@@ -63,8 +64,14 @@ pub struct LoadRequest {
     pub name: String,
     /// Source lines by slot.
     pub lines: Vec<SourceLine>,
-    /// Slots of functions that BTF says are global.
-    pub global_functions: Vec<u32>,
+    /// The program's BTF.
+    pub types: Option<Arc<Btf>>,
+    /// The kernel type that it attaches to (`attach_btf_id`), or 0.
+    pub attach_type: TypeId,
+    /// Its functions' types, in order.
+    pub functions: Vec<FunctionType>,
+    /// The first source line whose names are not in the BTF.
+    pub nameless_line: Option<u32>,
     /// Descriptors that instructions name by index.
     pub fd_array: Vec<i32>,
     /// Descriptors of maps and BTF that the program holds, whether it names them or not.
@@ -164,8 +171,12 @@ impl<M: Memory + 'static> Kernel<M> {
             gpl_compatible: is_gpl_compatible(&request.license),
             code: request.code.clone(),
             lines: request.lines.clone(),
-            global_functions: request.global_functions.clone(),
             held: request.held.clone(),
+            types: request.types.clone(),
+            kernel_types: self.kernel_types.clone(),
+            attach_type: request.attach_type,
+            functions: request.functions.clone(),
+            nameless_line: request.nameless_line,
             log_level: request.log_level,
         };
         let mut answers = Answers { kernel: self, fd_array: &request.fd_array, none: MapSpec::default() };
@@ -379,7 +390,10 @@ pub(super) fn load<M: Memory + 'static>(
         code,
         name,
         lines: Vec::new(),
-        global_functions: Vec::new(),
+        types: None,
+        attach_type: TypeId(attr.u32(108)),
+        functions: Vec::new(),
+        nameless_line: None,
         fd_array: Vec::new(),
         held: Vec::new(),
         log_level: log.level,
@@ -496,13 +510,14 @@ fn read_debug_information<M: Memory + 'static>(
         Ok(bytes.chunks(size).map(words).collect())
     };
     let functions: Vec<Vec<u32>> = records(attr.u32(76) as usize, attr.u32(88) as usize, 8, attr.u64(80))?;
-    for record in &functions {
-        if let Some(Type::Function { linkage: Linkage::Global, .. }) = btf.get(TypeId(record[1])) {
-            request.global_functions.push(record[0]);
-        }
-    }
+    let function = |record: &Vec<u32>| FunctionType { pc: record[0], of: TypeId(record[1]) };
+    request.functions = functions.iter().map(function).collect();
+    request.types = Some(btf.clone());
     let lines: Vec<Vec<u32>> = records(attr.u32(92) as usize, attr.u32(104) as usize, 16, attr.u64(96))?;
-    for record in &lines {
+    for (number, record) in lines.iter().enumerate() {
+        if !btf.has_name(Name::at(record[1])) || !btf.has_name(Name::at(record[2])) {
+            request.nameless_line = request.nameless_line.or(Some(number as u32));
+        }
         let file = btf.text(Name::at(record[1]));
         request.lines.push(SourceLine {
             pc: record[0],

@@ -179,7 +179,7 @@ impl<O: Observer> Verifier<O> {
     }
 
     /// Pointers into memory may have any offset, all others none.
-    fn check_fixed_offset(&self, register: &Register, reg: Reg) -> Result<(), Rejection> {
+    pub(super) fn check_fixed_offset(&self, register: &Register, reg: Reg) -> Result<(), Rejection> {
         match register.kind {
             Kind::Stack { .. }
             | Kind::Packet
@@ -321,6 +321,17 @@ impl<O: Observer> Verifier<O> {
         }
         self.check_helper_memory(memory, var.umax as i64, access, zero_allowed, gathered)?;
         self.mark_precise(reg)
+    }
+
+    /// Memory that is read or written, outside a helper's call.
+    pub(super) fn check_memory_either_way(
+        &mut self,
+        reg: Reg,
+        size: i64,
+        mode: Mode,
+    ) -> Result<(), Rejection> {
+        let access = if mode == Mode::Read { MemoryAccess::Read } else { MemoryAccess::ReadWrite };
+        self.check_helper_memory(reg, size, access, false, &mut Gathered::default())
     }
 
     /// Memory that a helper reads or writes.

@@ -40,6 +40,7 @@ impl<O: Observer> Verifier<O> {
         if prototype.effects.sleeps && self.input.flags & flag::SLEEPABLE == 0 {
             return Err(reject(Errno::EINVAL, "helper call might sleep in a non-sleepable prog"));
         }
+        self.check_sections_of_helper(number, name, prototype.effects.sleeps)?;
         let mut gathered = Gathered::default();
         for (arg, reg) in prototype.args.iter().zip(ARGUMENTS) {
             self.check_argument(number, arg, reg, &mut gathered, prototype.effects.takes_packet)?;
@@ -72,7 +73,7 @@ impl<O: Observer> Verifier<O> {
     fn check_special_call(&mut self, number: i32, facts: &Facts) -> Result<(), Rejection> {
         match number {
             // bpf_tail_call
-            12 => self.check_references("tail_call"),
+            12 => self.check_resources("tail_call", true),
             // bpf_get_local_storage
             81 if !self.state.register(Reg::R2).is_null() => {
                 Err(reject(Errno::EINVAL, "get_local_storage() doesn't support non-zero flags"))

@@ -66,7 +66,10 @@ pub(super) fn covers(old: &State, new: &State, how: Exactness, live: impl Fn(usi
         return false;
     }
     let mut ids = Ids::default();
-    if !old.references.iter().zip(&new.references).all(|(a, b)| ids.same(a.id, b.id)) {
+    if !old.sections.alike(&new.sections) || !ids.same(old.sections.interrupts, new.sections.interrupts) {
+        return false;
+    }
+    if !old.references.iter().zip(&new.references).all(|(a, b)| a.kind == b.kind && ids.same(a.id, b.id)) {
         return false;
     }
     if old.frames.iter().zip(&new.frames).any(|(a, b)| a.call_site != b.call_site) {

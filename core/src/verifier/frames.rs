@@ -12,12 +12,15 @@ use core::fmt::Write;
 impl<O: Observer> Verifier<O> {
     pub(super) fn call_local(&mut self, pc: Pc, offset: i32) -> Result<Next, Rejection> {
         let target = Pc((i64::from(pc.0) + 1 + i64::from(offset)) as u32);
+        let function = self.functions.iter().position(|f| f.start == target.0).unwrap_or(0);
+        if self.call_by_prototype(function)? {
+            return Ok(self.next_insn(pc));
+        }
         let depth = self.state.frames.len();
         if depth >= MAX_FRAMES {
             let message = format_args!("the call stack of {} frames is too deep", depth + 1);
             return Err(reject(Errno::E2BIG, message));
         }
-        let function = self.functions.iter().position(|f| f.start == target.0).unwrap_or(0);
         let mut callee = Frame::new(depth as u8, function as u16, Some(pc));
         for reg in 1..=5 {
             callee.registers[reg] = self.state.frame().registers[reg];

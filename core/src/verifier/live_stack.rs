@@ -105,6 +105,11 @@ impl LiveStack {
         InstanceId(self.instances.len() as u32 - 1)
     }
 
+    /// The instance of a function that is verified by itself.
+    pub(super) fn begin(&mut self, function: u16) -> InstanceId {
+        self.add(None, function.into())
+    }
+
     /// The instance that a call makes.
     pub(super) fn enter(&mut self, caller: InstanceId, site: Pc, function: u16) -> InstanceId {
         if let Some(id) = self.by_call.get(&(caller, site, function)) {

@@ -18,11 +18,15 @@ mod alu;
 mod arguments;
 mod branch;
 mod call;
+mod callback;
 pub mod cfg;
 mod compare;
 pub mod domain;
 mod finish;
 mod frames;
+pub mod function_types;
+mod global;
+mod kernel_call;
 pub mod live_stack;
 pub mod log;
 mod loops;
@@ -36,12 +40,15 @@ mod prune;
 mod references;
 pub mod register;
 mod resolve;
+pub mod sections;
 mod stack;
 pub mod state;
+pub mod typed;
 mod walk;
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
@@ -50,9 +57,12 @@ use crate::errno::Errno;
 use crate::image::Image;
 use crate::isa::{DecodeError, Insn, Pc, RawInsn, Reg, Size, decode_program};
 use crate::map::{MapId, MapSpec};
+use crate::object::btf::kernel::KernelTypes;
+use crate::object::btf::{Btf, TypeId};
 use crate::program::ProgramType;
 
 use cfg::{Code, Function, Marks};
+use function_types::{FunctionFacts, FunctionType};
 use live_stack::LiveStack;
 use log::Log;
 use loops::Loop;
@@ -148,10 +158,18 @@ pub struct Input {
     pub code: Vec<RawInsn>,
     /// Source lines by slot, in order; empty where none were given.
     pub lines: Vec<SourceLine>,
-    /// Slots of functions that are checked on their own (BTF says they are global).
-    pub global_functions: Vec<u32>,
     /// Descriptors of maps and BTF that the program holds, whether it names them or not.
     pub held: Vec<i32>,
+    /// The program's BTF, where it came with one.
+    pub types: Option<Arc<Btf>>,
+    /// The kernel's BTF, where the caller gave one.
+    pub kernel_types: Option<Arc<KernelTypes>>,
+    /// The kernel type that it attaches to (`attach_btf_id`), or 0.
+    pub attach_type: TypeId,
+    /// Its functions' types (`func_info`), in order.
+    pub functions: Vec<FunctionType>,
+    /// The first source line whose names are not in the BTF.
+    pub nameless_line: Option<u32>,
     /// `log_level`
     pub log_level: u32,
 }
@@ -261,6 +279,10 @@ pub struct Verifier<O> {
     marks: Vec<Marks>,
     seen: Vec<Seen>,
     functions: Vec<Function>,
+    /// What BTF says of each function, by index; empty without `func_info`.
+    function_facts: Vec<FunctionFacts>,
+    /// The function that is being verified by itself: 0 is the program's own.
+    verifying: usize,
     live_stack: LiveStack,
     /// Slots of a frame that the instruction being walked overwrites.
     overwritten: Option<(usize, u64)>,
@@ -312,6 +334,8 @@ impl<O: Observer> Verifier<O> {
             marks: vec![Marks::default(); len],
             seen: vec![Seen::default(); len],
             functions: Vec::new(),
+            function_facts: Vec::new(),
+            verifying: 0,
             live_stack: LiveStack::default(),
             overwritten: None,
             maps: Vec::new(),
@@ -367,16 +391,17 @@ impl<O: Observer> Verifier<O> {
         let code = Code { raw: &self.input.code, insns: &self.insns };
         self.functions = cfg::functions(&code, &mut self.log)?;
         cfg::check_jumps(&code, &self.functions)?;
+        self.check_function_types()?;
+        self.check_source_lines()?;
         self.resolve(environment)?;
         let code = Code { raw: &self.input.code, insns: &self.insns };
         let postorder = cfg::check_graph(&code, &self.functions, true, &mut self.marks)?;
         cfg::components(&code, &self.functions, &mut self.marks);
         cfg::live_registers(&code, &postorder, &mut self.marks);
         self.live_stack = LiveStack::new(&code, &self.functions, &postorder, &self.marks);
-        if let Some(start) = self.input.global_functions.iter().find(|start| **start != 0) {
-            return Err(not_built(format_args!("the global function at instruction {start}")));
-        }
+        self.find_function_effects();
         self.log_live_registers();
+        self.check_program_prototype();
         *self.state.register_mut(Reg::R1) = Register::pointer(register::Kind::Context);
         Ok(())
     }
@@ -389,10 +414,14 @@ impl<O: Observer> Verifier<O> {
             }
             match self.walk_one() {
                 Ok(true) => {}
-                Ok(false) => {
-                    let checked = self.check_stack_depth();
-                    self.end(checked);
-                }
+                Ok(false) => match self.next_global_function() {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        let checked = self.check_stack_depth();
+                        self.end(checked);
+                    }
+                    Err(rejection) => self.end(Err(rejection)),
+                },
                 Err(rejection) => self.end(Err(rejection)),
             }
         }

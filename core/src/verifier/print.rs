@@ -35,6 +35,9 @@ pub fn write_register(r: &Register, frame: usize, maps: &[MapInfo], out: &mut im
         }
     }
     out.write_str(r.type_name())?;
+    if r.kind == Kind::Arena {
+        return Ok(());
+    }
     if let Kind::Stack { frame: of } = r.kind {
         if usize::from(of) != frame {
             write!(out, "[{of}]")?;
@@ -138,7 +141,8 @@ pub fn write_frame(
             write_register(&slot.spilled, frame, maps, out)?;
         }
     }
-    for (at, reference) in state.references.iter().enumerate() {
+    let objects = state.references.iter().filter(|r| r.kind == super::state::ReferenceKind::Object);
+    for (at, reference) in objects.enumerate() {
         out.write_str(if at == 0 { " refs=" } else { "," })?;
         write!(out, "{}", reference.id)?;
     }

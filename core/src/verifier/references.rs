@@ -4,7 +4,7 @@ use core::fmt::Write;
 
 use super::observer::Observer;
 use super::register::Register;
-use super::state::{Reference, State};
+use super::state::{Reference, ReferenceKind, State};
 use super::{Rejection, Verifier, reject};
 use crate::errno::Errno;
 use crate::isa::{Pc, Reg};
@@ -13,7 +13,7 @@ impl<O: Observer> Verifier<O> {
     /// A new reference, acquired by the instruction.
     pub(super) fn acquire(&mut self, acquired: Pc) -> u32 {
         let id = self.new_id();
-        self.state.references.push(Reference { id, acquired });
+        self.state.references.push(Reference { id, acquired, kind: ReferenceKind::Object });
         id
     }
 
@@ -47,14 +47,15 @@ impl<O: Observer> Verifier<O> {
 
     /// Every reference has been given back.
     pub(super) fn check_references(&mut self, what: &str) -> Result<(), Rejection> {
-        for reference in &self.state.references {
+        let objects = || self.state.references.iter().filter(|r| r.kind == ReferenceKind::Object);
+        for reference in objects() {
             let _ = writeln!(
                 self.log,
                 "Unreleased reference id={} alloc_insn={}",
                 reference.id, reference.acquired
             );
         }
-        if self.state.references.is_empty() {
+        if objects().next().is_none() {
             return Ok(());
         }
         Err(reject(Errno::EINVAL, format_args!("{what} would lead to reference leak")))

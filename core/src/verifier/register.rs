@@ -1,6 +1,7 @@
 //! What the verifier knows of one register, or of one spilled to the stack.
 
 use super::domain::{Scalar, Tnum};
+use super::typed::{self, Trust, TypeRef};
 use crate::map::MapId;
 
 pub use crate::program::SocketKind;
@@ -48,11 +49,50 @@ pub enum Kind {
     TracepointBuffer,
     /// A local function's address, by its first slot.
     Function(u32),
+    /// An object whose layout BTF tells.
+    Typed {
+        /// Its type.
+        of: TypeRef,
+        /// How far it can be relied on.
+        trust: Trust,
+    },
+    /// An address in an arena.
+    Arena,
+    /// A key of a map.
+    MapKey(MapRef),
+    /// A dynptr that a function or callback was given.
+    DynptrPointer(DynptrKind),
 }
 
 /// A map that a program refers to: an index into the program's list of maps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MapRef(pub u16);
+
+/// What a dynptr is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum DynptrKind {
+    Local,
+    Ringbuf,
+    Skb,
+    Xdp,
+    SkbMeta,
+    File,
+}
+
+impl DynptrKind {
+    /// The kernel log's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            DynptrKind::Local => "local",
+            DynptrKind::Ringbuf => "ringbuf",
+            DynptrKind::Skb => "skb",
+            DynptrKind::Xdp => "xdp",
+            DynptrKind::SkbMeta => "skb_meta",
+            DynptrKind::File => "file",
+        }
+    }
+}
 
 /// The kinds of memory that helpers hand out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,6 +101,8 @@ pub enum MemoryKind {
     Plain,
     /// To read.
     ReadOnly,
+    /// The kernel's, to read, which may not be there: loads are probed.
+    UntrustedReadOnly,
     /// A ring buffer's record.
     RingBuffer,
 }
@@ -217,7 +259,13 @@ impl Register {
             (Kind::FlowKeys, false) => "flow_keys",
             (Kind::FlowKeys, true) => "flow_keys_or_null",
             (Kind::TracepointBuffer, _) => "tp_buffer",
+            (Kind::Memory { kind: MemoryKind::UntrustedReadOnly, .. }, false) => "rdonly_untrusted_mem",
+            (Kind::Memory { kind: MemoryKind::UntrustedReadOnly, .. }, true) => "rdonly_untrusted_mem_or_null",
             (Kind::Function(_), _) => "func",
+            (Kind::Typed { trust, .. }, maybe_null) => typed::name(trust, maybe_null),
+            (Kind::Arena, _) => "arena",
+            (Kind::MapKey(_), _) => "map_key",
+            (Kind::DynptrPointer(_), _) => "dynptr_ptr",
         }
     }
 }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::domain::Scalar;
 use super::live_stack::InstanceId;
 use super::register::{Kind, Register};
+use super::sections::Sections;
 use crate::isa::{Pc, Reg};
 
 pub use crate::trace::view::StateId;
@@ -129,6 +130,23 @@ pub struct Reference {
     pub id: u32,
     /// The instruction that acquired it.
     pub acquired: Pc,
+    /// What it is.
+    pub kind: ReferenceKind,
+}
+
+/// What a path has to give back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReferenceKind {
+    /// An object.
+    Object,
+    /// A saved interrupt flag, by what saved it.
+    Interrupts,
+    /// A spin lock.
+    Lock,
+    /// A resilient spin lock.
+    ResilientLock,
+    /// A resilient spin lock, with interrupts off.
+    ResilientLockInterrupts,
 }
 
 /// One entry of a path's history: an instruction that was reached by a jump, or that says more than its
@@ -164,6 +182,8 @@ pub struct State {
     pub last: Pc,
     /// Jumps and stack accesses since `parent`.
     pub history: Vec<Step>,
+    /// The sections that it is in.
+    pub sections: Sections,
     /// Times that `may_goto` was passed.
     pub may_goto_depth: u32,
 }
@@ -180,6 +200,7 @@ impl State {
             first: Pc(0),
             last: Pc(0),
             history: Vec::new(),
+            sections: Sections::default(),
             may_goto_depth: 0,
         }
     }

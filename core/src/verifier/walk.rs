@@ -249,7 +249,8 @@ impl<O: Observer> Verifier<O> {
         }
         match value {
             Imm64::Value(value) => Ok(Register::constant(value)),
-            _ => Err(not_built("a pointer to a function")),
+            Imm64::Function { .. } => self.function_pointer(pc, value),
+            _ => Err(not_built("a pointer to a kernel variable")),
         }
     }
 
@@ -326,7 +327,7 @@ impl<O: Observer> Verifier<O> {
         if let PacketOffset::Indirect(reg) = at {
             self.read(reg)?;
         }
-        self.check_references("BPF_LD_[ABS|IND]")?;
+        self.check_resources("BPF_LD_[ABS|IND]", true)?;
         self.check_pointer_offset(&context, Reg::R6, false)?;
         for reg in Reg::all().take(6) {
             self.write(reg, Register::UNINITIALISED);
@@ -339,7 +340,11 @@ impl<O: Observer> Verifier<O> {
         if self.state.current() > 0 {
             return self.return_local(pc);
         }
-        self.check_references("BPF_EXIT instruction in main prog")?;
+        self.check_resources("BPF_EXIT instruction in main prog", true)?;
+        if self.verifying != 0 {
+            self.check_function_result()?;
+            return Ok(Next::Exit);
+        }
         let r0 = self.read(Reg::R0)?;
         let returns = self.input.program_type.returns(self.input.expected_attach_type);
         let crate::program::Returns::Between(min, max) = returns else { return Ok(Next::Exit) };

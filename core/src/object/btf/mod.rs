@@ -6,6 +6,7 @@
 
 mod declare;
 pub mod ext;
+pub mod kernel;
 mod parse;
 
 use alloc::string::String;
@@ -128,7 +129,7 @@ pub struct SectionVariable {
 }
 
 /// Type information, read and checked.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Btf {
     types: Vec<Type>,
     strings: String,
@@ -205,6 +206,11 @@ impl Btf {
     /// The types in order, from `void` on.
     pub fn types(&self) -> impl Iterator<Item = (TypeId, &Type)> {
         self.types.iter().enumerate().map(|(id, ty)| (TypeId(id as u32), ty))
+    }
+
+    /// Whether a name lies in the string table.
+    pub fn has_name(&self, name: Name) -> bool {
+        (name.0 as usize) < self.strings.len()
     }
 
     /// A name's text.
