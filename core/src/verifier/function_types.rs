@@ -200,7 +200,8 @@ impl<O: Observer> Verifier<O> {
                 continue;
             }
             let code = &self.input.code[function.start as usize..function.end as usize];
-            let what = if code.iter().any(|i| matches!(i.code & 7, 0) && matches!(i.code & 0xe0, 0x20 | 0x40)) {
+            let what = if code.iter().any(|i| matches!(i.code & 7, 0) && matches!(i.code & 0xe0, 0x20 | 0x40))
+            {
                 "LD_ABS"
             } else if code.iter().any(|i| i.code == 0x85 && i.src == 0 && i.imm == 12) {
                 "tail_call"

@@ -151,8 +151,10 @@ impl<O: Observer> Verifier<O> {
         if last != 0 {
             if shows {
                 let name = &self.function_facts[last].name;
-                let _ =
-                    writeln!(self.log, "Func#{last} ('{name}') is safe for any args that match its prototype");
+                let _ = writeln!(
+                    self.log,
+                    "Func#{last} ('{name}') is safe for any args that match its prototype"
+                );
             }
             self.function_facts[last].verified = true;
         }

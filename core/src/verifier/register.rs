@@ -260,7 +260,9 @@ impl Register {
             (Kind::FlowKeys, true) => "flow_keys_or_null",
             (Kind::TracepointBuffer, _) => "tp_buffer",
             (Kind::Memory { kind: MemoryKind::UntrustedReadOnly, .. }, false) => "rdonly_untrusted_mem",
-            (Kind::Memory { kind: MemoryKind::UntrustedReadOnly, .. }, true) => "rdonly_untrusted_mem_or_null",
+            (Kind::Memory { kind: MemoryKind::UntrustedReadOnly, .. }, true) => {
+                "rdonly_untrusted_mem_or_null"
+            }
             (Kind::Function(_), _) => "func",
             (Kind::Typed { trust, .. }, maybe_null) => typed::name(trust, maybe_null),
             (Kind::Arena, _) => "arena",

@@ -3,7 +3,6 @@
 
 use super::observer::Observer;
 use super::register::{Kind, MapRef, Register};
-use super::state::ReferenceKind;
 use super::{Rejection, Verifier, flag, reject};
 use crate::errno::Errno;
 
@@ -59,12 +58,6 @@ impl<O: Observer> Verifier<O> {
     /// Whether the program may sleep outside any section.
     pub(super) fn is_sleepable(&self) -> bool {
         self.input.flags & flag::SLEEPABLE != 0 || self.state.sections.sleepable_callback
-    }
-
-    /// Whether it may sleep here.
-    pub(super) fn may_sleep(&self) -> bool {
-        let s = &self.state.sections;
-        s.rcu == 0 && s.preempt == 0 && s.interrupts == 0 && s.locks == 0 && self.is_sleepable()
     }
 
     /// A global function may be called here.
@@ -127,10 +120,5 @@ impl<O: Observer> Verifier<O> {
             }
         }
         Ok(())
-    }
-
-    /// A lock of the kind is held with that id.
-    pub(super) fn holds_lock(&self, kind: ReferenceKind, id: u32) -> bool {
-        self.state.references.iter().any(|r| r.kind == kind && r.id == id)
     }
 }

@@ -486,8 +486,17 @@ impl<O: Observer> Verifier<O> {
         if self.last_line == Some(at) {
             return;
         }
-        self.last_line = Some(at);
         let line = &self.input.lines[at];
+        // Records that differ in the column alone are one line.
+        let same = |before: usize| {
+            let before = &self.input.lines[before];
+            before.line == line.line && before.file == line.file && before.text == line.text
+        };
+        let shown = self.last_line.is_some_and(same);
+        self.last_line = Some(at);
+        if shown {
+            return;
+        }
         let text = line.text.trim_start();
         let _ = writeln!(self.log, "; {text} @ {}:{}", line.file, line.line);
     }
