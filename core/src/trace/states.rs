@@ -15,7 +15,8 @@ use super::values::{Ref, Values, read_number, write_number};
 use crate::isa::{AtomicOp, CallTarget, DecodeError, Insn, Operand, Pc, Reg};
 use crate::verifier::live_stack::InstanceId;
 use crate::verifier::register::Kind;
-use crate::verifier::state::{Frame, Reference, Slot, State};
+use crate::verifier::sections::Sections;
+use crate::verifier::state::{CallbackFrame, Frame, Reference, Slot, State};
 
 /// A frame's shadow.
 #[derive(Clone, Debug)]
@@ -32,12 +33,15 @@ struct Header {
     call_site: Option<Pc>,
     function: u16,
     instance: InstanceId,
+    callback: Option<CallbackFrame>,
+    callback_depth: u32,
 }
 
 /// What a state is besides its frames.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Rest {
     references: Vec<Reference>,
+    sections: Sections,
     may_goto_depth: u32,
 }
 
@@ -54,13 +58,16 @@ impl Rest {
             first: _,
             last: _,
             history: _,
+            sections,
             may_goto_depth,
         } = state;
-        Rest { references: references.clone(), may_goto_depth: *may_goto_depth }
+        Rest { references: references.clone(), sections: *sections, may_goto_depth: *may_goto_depth }
     }
 
     fn is(&self, state: &State) -> bool {
-        self.references == state.references && self.may_goto_depth == state.may_goto_depth
+        self.references == state.references
+            && self.sections == state.sections
+            && self.may_goto_depth == state.may_goto_depth
     }
 }
 
@@ -347,8 +354,14 @@ impl Writer {
 
 impl Header {
     fn of(frame: &Frame) -> Header {
-        let Frame { registers: _, stack: _, call_site, function, instance } = frame;
-        Header { call_site: *call_site, function: *function, instance: *instance }
+        let Frame { registers: _, stack: _, call_site, function, instance, callback, callback_depth } = frame;
+        Header {
+            call_site: *call_site,
+            function: *function,
+            instance: *instance,
+            callback: *callback,
+            callback_depth: *callback_depth,
+        }
     }
 }
 
@@ -458,7 +471,8 @@ impl States {
             .frames
             .iter()
             .map(|shadow| {
-                let Header { call_site, function, instance } = self.headers[shadow.header as usize];
+                let Header { call_site, function, instance, callback, callback_depth } =
+                    self.headers[shadow.header as usize];
                 let slot = |(bytes, spilled): (&u32, &Ref)| Slot {
                     bytes: self.values.bytes(*bytes),
                     spilled: self.values.get(*spilled),
@@ -469,11 +483,14 @@ impl States {
                     call_site,
                     function,
                     instance,
+                    callback,
+                    callback_depth,
                 }
             })
             .collect();
         if let Some(rest) = self.rests.get(position.rest as usize) {
             state.references = rest.references.clone();
+            state.sections = rest.sections;
             state.may_goto_depth = rest.may_goto_depth;
         }
         state

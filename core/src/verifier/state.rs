@@ -100,6 +100,21 @@ pub struct Frame {
     pub function: u16,
     /// The function as this chain of calls reaches it.
     pub instance: InstanceId,
+    /// It was called back by a helper.
+    pub callback: Option<CallbackFrame>,
+    /// Times that the call which this frame is at called back.
+    pub callback_depth: u32,
+}
+
+/// How a function is called back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CallbackFrame {
+    /// It runs later, not within the call.
+    pub later: bool,
+    /// It is the program's exception callback.
+    pub exception: bool,
+    /// What it has to return, from the first to the second.
+    pub returns: (i64, i64),
 }
 
 impl Frame {
@@ -107,7 +122,15 @@ impl Frame {
     pub fn new(number: u8, function: u16, call_site: Option<Pc>) -> Frame {
         let mut registers = [Register::UNINITIALISED; Reg::COUNT];
         registers[Reg::FP.index()] = Register::pointer(Kind::Stack { frame: number });
-        Frame { registers, stack: Vec::new(), call_site, function, instance: InstanceId::default() }
+        Frame {
+            registers,
+            stack: Vec::new(),
+            call_site,
+            function,
+            instance: InstanceId::default(),
+            callback: None,
+            callback_depth: 0,
+        }
     }
 
     /// Makes the stack reach down to a slot.
