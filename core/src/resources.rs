@@ -103,6 +103,7 @@ impl<M: Memory> Resources<M> {
                 frozen: false,
                 cost,
                 tail_calls: None,
+                btf: None,
             },
         );
         Ok(id)
@@ -124,6 +125,7 @@ impl<M: Memory> Resources<M> {
         }
         if let Some(mut entry) = self.maps.by_id.remove(&id) {
             self.released.extend(entry.map.references());
+            self.released.extend(entry.btf.map(Reference::Btf));
             entry.map.destroy(&mut self.arena);
             self.maps.by_handle.remove(&entry.handle);
             self.arena.release(entry.handle);
@@ -215,6 +217,8 @@ struct Entry<M> {
     cost: u64,
     /// Program type and expected attach type of whoever calls through it, for an array of programs.
     tail_calls: Option<(u32, u32)>,
+    /// The BTF that its types are of.
+    btf: Option<u32>,
 }
 
 impl<M: Memory> Clone for Maps<M> {
@@ -227,6 +231,7 @@ impl<M: Memory> Clone for Maps<M> {
             frozen: e.frozen,
             cost: e.cost,
             tail_calls: e.tail_calls,
+            btf: e.btf,
         };
         let by_id = self.by_id.iter().map(|(id, e)| (*id, entry(e))).collect();
         Maps { by_id, by_handle: self.by_handle.clone(), last: self.last }
@@ -255,6 +260,16 @@ impl<M: Memory> Maps<M> {
     /// What the maps in a map of maps have to be like.
     pub fn inner(&self, id: MapId) -> Option<&MapSpec> {
         self.by_id.get(&id).and_then(|e| e.map.inner())
+    }
+    /// The BTF that a map's types are of.
+    pub fn btf(&self, id: MapId) -> Option<u32> {
+        self.by_id.get(&id).and_then(|e| e.btf)
+    }
+    /// Gives a map a reference to BTF.
+    pub fn set_btf(&mut self, id: MapId, btf: u32) {
+        if let Some(entry) = self.by_id.get_mut(&id) {
+            entry.btf = Some(btf);
+        }
     }
     /// Bytes that a map may come to hold.
     pub fn cost(&self, id: MapId) -> u64 {

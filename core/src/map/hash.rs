@@ -86,32 +86,14 @@ impl Hash {
             self.unlink(&key);
             self.slots.give(victim);
         }
-        let slot = self.slots.take(cx)?;
+        self.slots.take(cx)
+    }
+
+    /// Makes a slot an element.
+    fn link<M: Memory>(&mut self, cx: &MapContext<M>, slot: Slot, key: &[u8]) {
         if let Some(lru) = &mut self.lru {
             lru.insert(slot, cx.cpu);
         }
-        Ok(slot)
-    }
-
-    /// The slot to write for an update; whether it is new.
-    pub(super) fn slot_for<M: Memory>(
-        &mut self,
-        cx: &mut MapContext<M>,
-        key: &[u8],
-        update: Update,
-    ) -> Result<(Slot, bool), Errno> {
-        match (self.find(key), update) {
-            (Some(_), Update::NoExist) => return Err(Errno::EEXIST),
-            (None, Update::Exist) => return Err(Errno::ENOENT),
-            (Some(slot), _) => {
-                if let Some(lru) = &mut self.lru {
-                    lru.touch(slot);
-                }
-                return Ok((slot, false));
-            }
-            (None, _) => {}
-        }
-        let slot = self.take_slot(cx)?;
         let size = self.spec.key_size as usize;
         let made = self.slots.made() as usize;
         if self.used.len() < made {
@@ -123,7 +105,44 @@ impl Hash {
         let (keys, hasher) = (&self.keys, &self.hasher);
         let hash_of = |slot: &u32| hasher.hash_one(&keys[*slot as usize * size..][..size]);
         self.index.insert_unique(hasher.hash_one(key), slot.0, hash_of);
-        Ok((slot, true))
+    }
+
+    /// The slot to write for an update; whether it is new.
+    pub(super) fn slot_for<M: Memory>(
+        &mut self,
+        cx: &mut MapContext<M>,
+        key: &[u8],
+        update: Update,
+    ) -> Result<(Slot, bool), Errno> {
+        // A map that evicts takes the place of the new element first, even where there is an old one; only
+        // values of every CPU are replaced in their place.
+        let early = self.lru.is_some() && !(self.per_cpu && update == Update::Exist);
+        let place = if early { Some(self.take_slot(cx)?) } else { None };
+        let slot = match (self.find(key), update) {
+            (Some(_), Update::NoExist) => Err(Errno::EEXIST),
+            (None, Update::Exist) => Err(Errno::ENOENT),
+            (Some(old), _) if early && !self.per_cpu => {
+                self.remove(key);
+                // The old place stays apart from the one that was taken.
+                debug_assert_ne!(Some(old), place);
+                place.map_or_else(|| self.take_slot(cx), Ok).map(|slot| (slot, true))
+            }
+            (Some(slot), _) => {
+                if let Some(lru) = &mut self.lru {
+                    lru.touch(slot);
+                }
+                Ok((slot, false))
+            }
+            (None, _) => place.map_or_else(|| self.take_slot(cx), Ok).map(|slot| (slot, true)),
+        };
+        if let Some(place) = place.filter(|place| !matches!(slot, Ok((slot, true)) if slot == *place)) {
+            self.slots.give(place);
+        }
+        let (slot, new) = slot?;
+        if new {
+            self.link(cx, slot, key);
+        }
+        Ok((slot, new))
     }
 
     fn next_used(&self, from: usize) -> Option<Slot> {

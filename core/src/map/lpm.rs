@@ -33,11 +33,6 @@ impl Prefix {
         }
         Prefix { len, data }
     }
-
-    fn write(&self, out: &mut [u8]) {
-        out[..HEADER].copy_from_slice(&self.len.to_le_bytes());
-        out[HEADER..].copy_from_slice(&self.data);
-    }
 }
 
 /// Iteration goes up a binary trie in post-order: the longer prefix before the one it lies in, a 0 bit
@@ -64,11 +59,19 @@ impl PartialOrd for Prefix {
     }
 }
 
+/// What a prefix leads to.
+#[derive(Clone)]
+struct Element {
+    slot: Slot,
+    /// The key as it was given, bits past the prefix included.
+    key: Box<[u8]>,
+}
+
 /// A trie.
 #[derive(Clone)]
 pub struct Lpm {
     spec: MapSpec,
-    elements: BTreeMap<Prefix, Slot>,
+    elements: BTreeMap<Prefix, Element>,
     /// How many elements there are of each prefix length.
     lengths: BTreeMap<u32, u32>,
     slots: Slots,
@@ -92,9 +95,12 @@ impl Lpm {
 
     /// The longest prefix that matches and is no longer than the key's.
     fn matching(&self, key: &[u8]) -> Option<Slot> {
-        let most = Self::len_of(key).min(self.most_bits());
+        let most = Self::len_of(key);
+        if most > self.most_bits() {
+            return None;
+        }
         let lengths = self.lengths.range(..=most).rev();
-        lengths.map(|(len, _)| Prefix::new(key, *len)).find_map(|p| self.elements.get(&p)).copied()
+        lengths.map(|(len, _)| Prefix::new(key, *len)).find_map(|p| self.elements.get(&p)).map(|e| e.slot)
     }
 
     /// The element with exactly that prefix.
@@ -123,22 +129,22 @@ impl<M: Memory> Map<M> for Lpm {
         let slot = match (self.elements.get(&prefix), update) {
             (Some(_), Update::NoExist) => return Err(Errno::EEXIST),
             (None, Update::Exist) => return Err(Errno::ENOENT),
-            (Some(slot), _) => *slot,
+            (Some(element), _) => element.slot,
             (None, _) if self.elements.len() >= self.spec.max_entries as usize => return Err(Errno::ENOSPC),
             (None, _) => {
                 let slot = self.slots.take(cx)?;
                 *self.lengths.entry(prefix.len).or_default() += 1;
-                self.elements.insert(prefix, slot);
                 slot
             }
         };
+        self.elements.insert(prefix, Element { slot, key: key.into() });
         self.slots.write(cx, slot, value)
     }
 
     fn delete(&mut self, _cx: &mut MapContext<M>, key: &[u8]) -> Result<(), Errno> {
         let prefix = self.exact(key)?;
-        let slot = self.elements.remove(&prefix).ok_or(Errno::ENOENT)?;
-        self.slots.give(slot);
+        let element = self.elements.remove(&prefix).ok_or(Errno::ENOENT)?;
+        self.slots.give(element.slot);
         if let Some(count) = self.lengths.get_mut(&prefix.len) {
             *count -= 1;
             if *count == 0 {
@@ -151,8 +157,8 @@ impl<M: Memory> Map<M> for Lpm {
     fn next_key(&mut self, _cx: &mut MapContext<M>, key: Option<&[u8]>, out: &mut [u8]) -> Result<(), Errno> {
         let known = key.and_then(|key| self.exact(key).ok()).filter(|p| self.elements.contains_key(p));
         let from = known.as_ref().map_or(Unbounded, Excluded);
-        let (prefix, _) = self.elements.range((from, Unbounded)).next().ok_or(Errno::ENOENT)?;
-        prefix.write(out);
+        let (_, element) = self.elements.range((from, Unbounded)).next().ok_or(Errno::ENOENT)?;
+        out.copy_from_slice(&element.key);
         Ok(())
     }
 

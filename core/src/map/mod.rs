@@ -73,6 +73,8 @@ pub enum Reference {
     },
     /// A program.
     Program(ProgramId),
+    /// BTF, by its id.
+    Btf(u32),
     /// An object of the host's own (a cgroup, a perf event), by its identity.
     Foreign(u64),
 }

@@ -33,6 +33,7 @@ fn id(reference: &Reference) -> u32 {
     match reference {
         Reference::Map { id, .. } => id.0,
         Reference::Program(id) => id.0,
+        Reference::Btf(id) => *id,
         Reference::Foreign(identity) => *identity as u32,
     }
 }

@@ -151,14 +151,14 @@ fn read<M: Memory + 'static>(
     removes: bool,
 ) -> Result<i64, Errno> {
     let target = &elements.target;
-    if elements.flags != 0 || attr.u64(field::FLAGS) != 0 {
+    let by_cursor = kernel.resources.map(target.id).is_some_and(|(map, _)| map.has_cursor());
+    if elements.flags != 0 || by_cursor && attr.u64(field::FLAGS) != 0 {
         return Err(Errno::EINVAL);
     }
     if elements.count == 0 {
         return Ok(0);
     }
     attr.write_back(field::COUNT, &0u32.to_le_bytes(), user)?;
-    let by_cursor = kernel.resources.map(target.id).is_some_and(|(map, _)| map.has_cursor());
     let (from, to) = (attr.u64(field::IN_BATCH), attr.u64(field::OUT_BATCH));
     let key_size = target.spec.key_size as usize;
     let place_size = if by_cursor { 4 } else { key_size };
@@ -189,13 +189,15 @@ fn read<M: Memory + 'static>(
         }
         place = Some(after);
     }
-    if by_cursor && place.is_none() {
-        place = Some(vec![0; place_size]);
-    }
-    if let Some(place) = place {
+    let place = place.unwrap_or_else(|| vec![0; place_size]);
+    // A cursor is written before the number of elements, a key after it and only where there is one.
+    if by_cursor {
         user.write(to, &place)?;
     }
     attr.write_back(field::COUNT, &done.to_le_bytes(), user)?;
+    if !by_cursor && done > 0 {
+        user.write(to, &place)?;
+    }
     result
 }
 

@@ -1,5 +1,7 @@
 //! `BPF_MAP_CREATE`.
 
+use alloc::string::String;
+
 use super::attr::{Attr, UserMemory, read_bytes};
 use super::descriptors::{Access, Object};
 use super::{Kernel, LoadedBtf, capability};
@@ -31,11 +33,13 @@ const HASH_LEN: u32 = 32;
 const NO_NODE: u32 = u32::MAX;
 
 /// What comes with a specification and is looked at once.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct Extras {
     inner_map_fd: i32,
     interface: u32,
     btf_fd: i32,
+    /// The name, where it is not the specification's; it is looked at once the rest is known to be right.
+    name: Option<Result<String, Errno>>,
 }
 
 impl<M: Memory + 'static> Kernel<M> {
@@ -71,17 +75,27 @@ impl<M: Memory + 'static> Kernel<M> {
         };
         let cost = rules::cost(row, &spec, self.resources.cpus);
         self.resources.check_limit(cost)?;
-        if spec.btf_key_type_id != 0 || spec.btf_value_type_id != 0 {
-            self.check_btf(row, &spec, extras.btf_fd)?;
+        let name = extras.name.unwrap_or_else(|| Ok(spec.name.clone()))?;
+        let btf = if spec.btf_key_type_id != 0 || spec.btf_value_type_id != 0 {
+            Some(self.check_btf(row, &spec, extras.btf_fd)?)
         } else if row.btf == BtfUse::Required {
             return Err(Errno::EINVAL);
-        }
+        } else {
+            None
+        };
         let access = Access { read: spec.flags & flag::WRONLY == 0, write: spec.flags & flag::RDONLY == 0 };
-        let spec = MapSpec { flags: spec.flags | row.always, ..spec };
+        // What the system call may do is the descriptor's business, not the map's.
+        let flags = spec.flags & !flag::SYSTEM_ACCESS | row.always;
+        let spec = MapSpec { flags, name, ..spec };
         let map = rules::make(&mut self.resources.map_context(), row, spec, inner)?;
         let id = self.resources.add_map(map, cost)?;
+        if let Some(btf) = btf {
+            self.resources.maps.set_btf(id, btf);
+            self.hold(Object::Btf(btf));
+        }
         let fd = self.insert_map(id, access);
         self.resources.release_map(id);
+        self.settle();
         fd
     }
 
@@ -109,8 +123,8 @@ impl<M: Memory + 'static> Kernel<M> {
         row.as_inner.map_or_else(|| Ok(spec.clone()), Err)
     }
 
-    /// Whether BTF types fit the map.
-    fn check_btf(&self, row: &MapType, spec: &MapSpec, fd: i32) -> Result<(), Errno> {
+    /// Whether BTF types fit the map; the id of their BTF.
+    fn check_btf(&self, row: &MapType, spec: &MapSpec, fd: i32) -> Result<u32, Errno> {
         let id = match self.table.get(fd) {
             Ok(Object::Btf(id)) => id,
             Ok(_) => return Err(Errno::EINVAL),
@@ -137,7 +151,7 @@ impl<M: Memory + 'static> Kernel<M> {
             // Not built yet: such a value may not be read and written as plain bytes.
             return Err(Errno::EOPNOTSUPP);
         }
-        Ok(())
+        Ok(id)
     }
 }
 
@@ -172,7 +186,7 @@ pub(super) fn create<M: Memory + 'static>(
         value_size: attr.u32(8),
         max_entries: attr.u32(12),
         flags: attr.u32(16),
-        name: alloc::string::String::new(),
+        name: String::new(),
         extra: attr.u64(field::EXTRA),
         btf_key_type_id: attr.u32(field::BTF_KEY_TYPE),
         btf_value_type_id: attr.u32(field::BTF_VALUE_TYPE),
@@ -181,6 +195,7 @@ pub(super) fn create<M: Memory + 'static>(
         inner_map_fd: attr.i32(field::INNER_MAP_FD),
         interface: attr.u32(field::IFINDEX),
         btf_fd: attr.i32(field::BTF_FD),
+        name: Some(attr.name(field::NAME)),
     };
     if attr.u32(field::BTF_KERNEL_VALUE_TYPE) != 0 {
         // Only structures of operations have a type of the kernel's, and they are not built yet.
@@ -194,9 +209,6 @@ pub(super) fn create<M: Memory + 'static>(
     if spec.flags & flag::NUMA_NODE != 0 && node != 0 && node != NO_NODE {
         return Err(Errno::EINVAL);
     }
-    // The name is looked at once the rest is known to be right.
-    rules::check(&spec)?;
-    let name = attr.name(field::NAME)?;
     let (hash, size) = (attr.u64(field::EXCLUSIVE_HASH), attr.u32(field::EXCLUSIVE_HASH_SIZE));
     if hash != 0 || size != 0 {
         if hash == 0 || size != HASH_LEN {
@@ -206,5 +218,5 @@ pub(super) fn create<M: Memory + 'static>(
         // Maps for one program alone are not built yet.
         return Err(Errno::EOPNOTSUPP);
     }
-    kernel.create(MapSpec { name, ..spec }, extras).map(i64::from)
+    kernel.create(spec, extras).map(i64::from)
 }

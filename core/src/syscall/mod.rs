@@ -59,6 +59,8 @@ pub struct Kernel<M> {
 /// BTF that was loaded.
 struct LoadedBtf {
     btf: Arc<Btf>,
+    /// As it was given.
+    bytes: alloc::vec::Vec<u8>,
     references: u32,
 }
 

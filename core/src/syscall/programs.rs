@@ -36,6 +36,10 @@ pub struct Program<M> {
     pub name: String,
     /// What engines run.
     pub image: Arc<Image>,
+    /// Its instructions as they were given, descriptors of maps replaced by their ids.
+    pub code: Vec<u8>,
+    /// Whether its licence is compatible with the GPL.
+    pub gpl_compatible: bool,
     /// The maps that it keeps alive.
     pub maps: Vec<MapId>,
     /// Instructions that it took to verify.
@@ -206,9 +210,11 @@ impl<M: Memory + 'static> Kernel<M> {
             expected_attach_type: request.expected_attach_type,
             name: request.name.clone(),
             image: Arc::clone(&image),
+            code: self.shown_code(request),
+            tag: tag(&request.code),
+            gpl_compatible: is_gpl_compatible(&request.license),
             maps: verified.maps.clone(),
             verified_insns: outcome.stats.processed,
-            tag: tag(&request.code),
             references: 1,
             compiled: OnceCell::new(),
         };
@@ -220,6 +226,21 @@ impl<M: Memory + 'static> Kernel<M> {
     pub fn load_program(&mut self, request: &LoadRequest) -> (Result<i32, Errno>, Outcome<Nobody>) {
         let outcome = self.verifier(request, Nobody).finish();
         (self.insert_program(request, &outcome), outcome)
+    }
+
+    /// A program's instructions with the ids of its maps.
+    fn shown_code(&self, request: &LoadRequest) -> Vec<u8> {
+        let id = |fd: i32| self.table.map(fd).map_or(0, |(id, _)| id.0 as i32);
+        let by_index = |index: i32| {
+            let fd = usize::try_from(index).ok().and_then(|at| request.fd_array.get(at));
+            fd.map_or(0, |fd| id(*fd))
+        };
+        let shown = request.code.iter().map(|insn| match (insn.code, insn.src) {
+            (0x18, 1 | 2) => RawInsn { imm: id(insn.imm), ..*insn },
+            (0x18, 5 | 6) => RawInsn { src: insn.src - 4, imm: by_index(insn.imm), ..*insn },
+            _ => *insn,
+        });
+        shown.flat_map(|insn| insn.to_bytes()).collect()
     }
 
     /// The program of a descriptor.

@@ -6,6 +6,7 @@
 
 pub mod calls;
 pub mod log;
+pub mod syscall;
 
 use std::cell::RefCell;
 use std::{fmt, io};
