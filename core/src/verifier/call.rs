@@ -54,7 +54,7 @@ impl<O: Observer> Verifier<O> {
         if let Some(released) = gathered.released.filter(|r| !r.is_null()) {
             self.release(released.reference)?;
         }
-        self.check_special_call(number, facts)?;
+        self.check_special_call(number, facts, &gathered)?;
         for reg in Reg::all().take(6) {
             self.write(reg, Register::UNINITIALISED);
         }
@@ -70,10 +70,22 @@ impl<O: Observer> Verifier<O> {
     }
 
     /// What single helpers ask beyond their arguments' kinds.
-    fn check_special_call(&mut self, number: i32, facts: &Facts) -> Result<(), Rejection> {
+    fn check_special_call(
+        &mut self,
+        number: i32,
+        facts: &Facts,
+        gathered: &Gathered,
+    ) -> Result<(), Rejection> {
         match number {
             // bpf_tail_call
-            12 => self.check_resources("tail_call", true),
+            12 => {
+                let r3 = self.state.register(Reg::R3).as_constant();
+                let entries = gathered.map.map_or(0, |map| self.maps[usize::from(map.0)].spec.max_entries);
+                if r3.is_some_and(|index| index < entries.into()) {
+                    self.mark_precise(Reg::R3)?;
+                }
+                self.check_resources("tail_call", true)
+            }
             // bpf_get_local_storage
             81 if !self.state.register(Reg::R2).is_null() => {
                 Err(reject(Errno::EINVAL, "get_local_storage() doesn't support non-zero flags"))

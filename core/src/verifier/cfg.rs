@@ -231,6 +231,32 @@ pub fn check_graph(
     Ok(postorder)
 }
 
+/// A function's instructions, each behind those that it leads to where no loop leads back. What an instruction
+/// leads to counts as met at once, jumps are followed first: the order in which the log shows what changes.
+pub fn postorder(code: &Code, function: &Function) -> Vec<u32> {
+    let within = function.start..function.end;
+    let len = within.len();
+    let (mut met, mut left) = (vec![false; len], vec![false; len]);
+    let mut order = Vec::with_capacity(len);
+    let mut path = vec![function.start];
+    met[0] = true;
+    while let Some(&at) = path.last() {
+        let place = (at - function.start) as usize;
+        if core::mem::replace(&mut left[place], true) {
+            order.push(at);
+            path.pop();
+            continue;
+        }
+        let s = successors(code, at as usize);
+        for to in [s.next, s.jump].into_iter().flatten().filter(|to| within.contains(to)) {
+            if !core::mem::replace(&mut met[(to - function.start) as usize], true) {
+                path.push(to);
+            }
+        }
+    }
+    order
+}
+
 /// Where states are compared, and where a path's history is kept.
 fn mark(code: &Code, at: usize, s: &Successors, marks: &mut [Marks]) {
     let raw = code.raw[at];

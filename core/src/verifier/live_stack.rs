@@ -66,12 +66,8 @@ pub(super) struct LiveStack {
 
 impl LiveStack {
     /// Before the walk: nothing is live.
-    pub(super) fn new(code: &Code, functions: &[Function], postorder: &[u32], marks: &[Marks]) -> LiveStack {
-        let within = |f: &Function, at: u32| (f.start..f.end).contains(&at);
-        let orders = functions
-            .iter()
-            .map(|f| postorder.iter().copied().filter(|at| within(f, *at)).collect())
-            .collect();
+    pub(super) fn new(code: &Code, functions: &[Function], marks: &[Marks]) -> LiveStack {
+        let orders = functions.iter().map(|function| cfg::postorder(code, function)).collect();
         let successors = (0..marks.len())
             .map(|at| {
                 let s = cfg::successors(code, at);

@@ -291,7 +291,7 @@ pub struct Verifier<O> {
     state: State,
     pending: Vec<Pending>,
     kept: Vec<Option<Kept>>,
-    /// The states kept at each instruction, the newest last.
+    /// The states kept, by [`Verifier::bucket`], the newest last.
     kept_at: Vec<Vec<state::StateId>>,
     linked: Vec<LinkedSet>,
     /// The loops that are being walked, by the chain of calls that each is in and its number.
@@ -398,7 +398,7 @@ impl<O: Observer> Verifier<O> {
         let postorder = cfg::check_graph(&code, &self.functions, true, &mut self.marks)?;
         cfg::components(&code, &self.functions, &mut self.marks);
         cfg::live_registers(&code, &postorder, &mut self.marks);
-        self.live_stack = LiveStack::new(&code, &self.functions, &postorder, &self.marks);
+        self.live_stack = LiveStack::new(&code, &self.functions, &self.marks);
         self.find_function_effects();
         self.log_live_registers();
         self.check_program_prototype();

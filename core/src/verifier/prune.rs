@@ -46,6 +46,13 @@ impl<O: Observer> Verifier<O> {
         self.kept[id.0 as usize].as_ref().expect("a state in a list is there")
     }
 
+    /// Where states like the current one are kept: the kernel hashes instruction and call together, and counts
+    /// a bucket's states as one instruction's.
+    fn bucket(&self) -> usize {
+        let call = self.state.frame().call_site.map_or(u32::MAX, |site| site.0);
+        (self.state.pc.0 ^ call) as usize % self.kept_at.len()
+    }
+
     /// Compares the current state with those kept at its instruction; keeps it where that is worth it.
     pub(super) fn visit(&mut self) -> Result<Visit, Rejection> {
         let pc = self.pc;
@@ -58,9 +65,13 @@ impl<O: Observer> Verifier<O> {
 
         self.clean_finished(pc);
         // The newest first, as the list may lose members on the way.
-        let ids: alloc::vec::Vec<StateId> = self.kept_at[pc.index()].iter().rev().copied().collect();
+        let bucket = self.bucket();
+        let ids: alloc::vec::Vec<StateId> = self.kept_at[bucket].iter().rev().copied().collect();
         let count = ids.len() as u32;
         for id in ids {
+            if self.kept_ref(id).state.pc != pc {
+                continue;
+            }
             let old = self.kept_ref(id);
             if old.state.branches > 0 {
                 let may_goto = matches!(self.insns[pc.index()], Ok(Insn::MayGoto { .. }));
@@ -94,7 +105,7 @@ impl<O: Observer> Verifier<O> {
                 };
                 if kept.misses > kept.hits * times + times {
                     kept.dropped = true;
-                    self.kept_at[pc.index()].retain(|other| *other != id);
+                    self.kept_at[bucket].retain(|other| *other != id);
                     self.counters.kept_now -= 1;
                     self.counters.dropped_now += 1;
                     self.release_dropped(id);
@@ -145,7 +156,8 @@ impl<O: Observer> Verifier<O> {
         }
         let state = self.state.clone();
         self.kept.push(Some(Kept { state, misses: 0, hits: 0, dropped: false, cleaned: false, in_loop }));
-        self.kept_at[pc.index()].push(id);
+        let bucket = self.bucket();
+        self.kept_at[bucket].push(id);
         self.state.parent = Some(id);
         self.state.first = pc;
         self.state.history.clear();
@@ -181,10 +193,12 @@ impl<O: Observer> Verifier<O> {
 
     /// Takes out of the states that were walked to the end what no path reads any more.
     fn clean_finished(&mut self, pc: Pc) {
-        for at in 0..self.kept_at[pc.index()].len() {
-            let id = self.kept_at[pc.index()][at];
+        let bucket = self.bucket();
+        for at in 0..self.kept_at[bucket].len() {
+            let id = self.kept_at[bucket][at];
             let kept = self.kept_ref(id);
-            if kept.cleaned
+            if kept.state.pc != pc
+                || kept.cleaned
                 || kept.state.branches > 0
                 || self.is_unsettled(kept.in_loop)
                 || !same_calls(&kept.state, &self.state)

@@ -41,7 +41,7 @@ pub fn apply(op: AluOp, width: Width, a: &Scalar, b: &Scalar) -> Scalar {
         (AluOp::Rsh, Some(by)) => rsh(&mut dst, by, width),
         (AluOp::Arsh, Some(by)) => arsh(&mut dst, by, width),
         // A shift by an unknown amount, and every division.
-        _ => dst = Scalar::UNKNOWN,
+        _ => return Scalar::UNKNOWN,
     }
     if width == Width::W32 {
         dst.low_half();

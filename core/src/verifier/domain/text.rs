@@ -59,7 +59,8 @@ pub fn write_bounds(s: &Scalar, after: bool, out: &mut impl Write) -> fmt::Resul
             written[other_at] = true;
             write!(out, "{}=", other.0)?;
         }
-        if negative(end) { write_signed(end.1 as i64, out)? } else { write_unsigned(end.1, out)? }
+        // The first name's sign decides how short the number is.
+        if end.3 { write_signed(end.1 as i64, out)? } else { write_unsigned(end.1, out)? }
     }
     if !s.var.is_unknown() {
         if separate {
