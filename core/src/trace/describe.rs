@@ -82,7 +82,7 @@ pub(super) fn value(register: &Register, frame: usize, maps: &[MapInfo]) -> Valu
     }
 }
 
-fn slot_value(slot: &Slot, frame: usize, maps: &[MapInfo]) -> Value {
+pub(super) fn slot_value(slot: &Slot, frame: usize, maps: &[MapInfo]) -> Value {
     if slot.is_spill() {
         return value(&slot.spilled, frame, maps);
     }

@@ -16,10 +16,14 @@
 //! data that hosts show; [`LogIndex`] joins the lines of the log (level 2) to steps; [`diagnose`] says why a
 //! program was rejected.
 
+mod claims;
 mod describe;
 mod diagnostics;
+mod follow;
 mod index;
+mod precision;
 mod recorder;
+mod reliance;
 mod states;
 #[cfg(test)]
 mod tests;
@@ -28,6 +32,8 @@ mod tree;
 mod values;
 pub mod view;
 
+pub use claims::{Broken, Claims};
 pub use diagnostics::{diagnose, explains};
+pub use follow::{Followed, Unfollowed, follow};
 pub use index::LogIndex;
 pub use recorder::{Recorder, Trace};

@@ -5,11 +5,13 @@ use alloc::vec::Vec;
 
 use super::describe;
 use super::diagnostics::diagnose;
+use super::precision::Precision;
+use super::reliance;
 use super::states::{States, Writer};
-use super::tree::Tree;
-use super::view::{Diagnostic, KeptState, Segment, SegmentId, StateView, Step};
+use super::tree::{Children, Tree};
+use super::view::{Diagnostic, KeptState, Miss, Reliance, Segment, SegmentId, StateView, Step};
 use crate::isa::{DecodeError, Insn, Pc};
-use crate::verifier::observer::{Observer, Prepared};
+use crate::verifier::observer::{Linked, Observer, Prepared};
 use crate::verifier::register::MapInfo;
 use crate::verifier::state::{State, StateId};
 use crate::verifier::{Input, Rejection};
@@ -32,6 +34,7 @@ pub struct Recorder {
     pcs: Vec<u32>,
     logged: Vec<u32>,
     states: Writer,
+    precision: Precision,
     rejection: Option<(Rejection, Option<Pc>)>,
 }
 
@@ -49,12 +52,14 @@ impl Recorder {
     /// The trace of what was seen.
     pub fn finish(self) -> Trace {
         Trace {
+            children: Children::of(&self.tree.segments),
             program: self.program,
             segments: self.tree.segments,
             kept: self.tree.kept,
             pcs: self.pcs,
             logged: self.logged,
             states: self.states.finish(),
+            precision: self.precision.finish(),
             rejection: self.rejection,
         }
     }
@@ -98,6 +103,21 @@ impl Observer for Recorder {
     fn exit(&mut self) {
         self.tree.exit();
     }
+    fn relied(&mut self, on: Linked) {
+        self.precision.relied(self.steps(), on);
+    }
+    fn precise(&mut self, state: StateId, what: Linked) {
+        self.precision.marked(state, what);
+    }
+    fn all_precise(&mut self, state: StateId) {
+        self.precision.lost(state);
+    }
+    fn completed(&mut self, state: StateId, frame: usize, registers: u16, slots: u64) {
+        self.precision.completed(state, frame, registers, slots);
+    }
+    fn missed(&mut self, by: StateId, _pc: Pc, blocked: Option<Linked>) {
+        self.precision.missed(self.steps(), by, blocked);
+    }
     fn rejected(&mut self, rejection: &Rejection, pc: Option<Pc>) {
         self.tree.rejected(pc);
         self.rejection = Some((rejection.clone(), pc));
@@ -109,10 +129,12 @@ impl Observer for Recorder {
 pub struct Trace {
     pub(super) program: Option<Program>,
     segments: Vec<Segment>,
+    children: Children,
     kept: Vec<KeptState>,
     pcs: Vec<u32>,
     logged: Vec<u32>,
     states: States,
+    pub(super) precision: Precision,
     pub(super) rejection: Option<(Rejection, Option<Pc>)>,
 }
 
@@ -195,7 +217,23 @@ impl Trace {
         let program = self.program.as_ref()?;
         let mut view = describe::state(program, &state, before.as_ref());
         (view.step, view.segment) = (step, self.segment(step));
+        reliance::mark(self, step, &mut view);
         Some(view)
+    }
+
+    /// The segments right below one, in order.
+    pub fn children(&self, segment: SegmentId) -> impl Iterator<Item = SegmentId> {
+        self.children.below(segment)
+    }
+
+    /// The numbers whose exact values the instruction of a step relied on, and where each came from.
+    pub fn reliance(&self, step: Step) -> Vec<Reliance> {
+        reliance::at(self, step)
+    }
+
+    /// Kept states that the path was compared with before a step, and that do not cover it: the newest.
+    pub fn misses(&self, step: Step) -> Vec<Miss> {
+        reliance::misses(self, step)
     }
 
     /// Why the program was rejected; `None` where it was not.
@@ -248,8 +286,10 @@ impl Trace {
     /// Bytes of memory that the trace takes.
     pub fn size(&self) -> usize {
         self.states.size()
+            + self.precision.size()
             + self.segments.capacity() * size_of::<Segment>()
             + self.kept.capacity() * size_of::<KeptState>()
+            + self.children.size()
             + (self.pcs.capacity() + self.logged.capacity()) * 4
     }
 }

@@ -98,3 +98,38 @@ impl Tree {
         }
     }
 }
+
+/// No segment.
+const NONE: u32 = u32::MAX;
+
+/// The segments below each segment, as lists through two columns.
+#[derive(Debug)]
+pub(super) struct Children {
+    first: Vec<u32>,
+    next: Vec<u32>,
+}
+
+impl Children {
+    pub fn of(segments: &[Segment]) -> Children {
+        let none = alloc::vec![NONE; segments.len()];
+        let mut children = Children { first: none.clone(), next: none };
+        for (child, segment) in segments.iter().enumerate().rev() {
+            if let Some(parent) = segment.parent
+                && let Some(head) = children.first.get_mut(parent.0 as usize)
+            {
+                children.next[child] = core::mem::replace(head, child as u32);
+            }
+        }
+        children
+    }
+
+    pub fn below(&self, segment: SegmentId) -> impl Iterator<Item = SegmentId> {
+        let known = |at: Option<&u32>| at.copied().filter(|at| *at != NONE);
+        let first = known(self.first.get(segment.0 as usize));
+        core::iter::successors(first, move |at| known(self.next.get(*at as usize))).map(SegmentId)
+    }
+
+    pub fn size(&self) -> usize {
+        (self.first.capacity() + self.next.capacity()) * 4
+    }
+}

@@ -248,3 +248,55 @@ pub struct Suggestion {
     /// The slot before which to insert.
     pub at: u32,
 }
+
+/// A register or stack slot of a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Place {
+    /// A register.
+    Register {
+        /// The frame; 0 is the program's own.
+        frame: u32,
+        /// 0 to 10.
+        number: u8,
+    },
+    /// Eight bytes of the stack.
+    Slot {
+        /// The frame; 0 is the program's own.
+        frame: u32,
+        /// Offset from the frame pointer: -8, -16, …
+        offset: i32,
+    },
+}
+
+/// A kept state that a path was compared with, and that does not cover it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Miss {
+    /// The kept state.
+    pub state: StateId,
+    /// What was in the way; `None` where the calls or the references differ.
+    pub blocked: Option<Blocked>,
+}
+
+/// What kept a state from covering a path.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Blocked {
+    /// Where the two differ.
+    pub place: Place,
+    /// What the kept state has there.
+    pub kept: Value,
+    /// What the path has there.
+    pub path: Value,
+}
+
+/// A number whose exact value an instruction relied on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Reliance {
+    /// The number, before the step.
+    pub place: Place,
+    /// The steps that made it what it is, oldest first.
+    pub through: Vec<Cause>,
+}

@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 
 use super::domain::Scalar;
+use super::precision::Linked;
 use super::prune::asks_nothing;
 use super::register::{Kind, Register};
 use super::state::{Byte, Frame, Slot, State};
@@ -60,27 +61,38 @@ impl Ids {
     }
 }
 
-/// Whether `old` covers `new`. `live` says which registers of a frame are read on.
-pub(super) fn covers(old: &State, new: &State, how: Exactness, live: impl Fn(usize) -> u16) -> bool {
+/// Whether `old` covers `new`; the register or slot in its way, where it does not and one is. `live` says which
+/// registers of a frame are read on.
+pub(super) fn covers(
+    old: &State,
+    new: &State,
+    how: Exactness,
+    live: impl Fn(usize) -> u16,
+) -> Result<(), Option<Linked>> {
     if old.frames.len() != new.frames.len() || old.references.len() != new.references.len() {
-        return false;
+        return Err(None);
     }
     let mut ids = Ids::default();
     if !old.sections.alike(&new.sections) || !ids.same(old.sections.interrupts, new.sections.interrupts) {
-        return false;
+        return Err(None);
     }
     if !old.references.iter().zip(&new.references).all(|(a, b)| a.kind == b.kind && ids.same(a.id, b.id)) {
-        return false;
+        return Err(None);
     }
     if old.frames.iter().zip(&new.frames).any(|(a, b)| a.call_site != b.call_site) {
-        return false;
+        return Err(None);
     }
-    old.frames.iter().zip(&new.frames).enumerate().all(|(number, (a, b))| {
+    for (number, (a, b)) in old.frames.iter().zip(&new.frames).enumerate() {
+        let blocked = |slot, of: usize| Some(Linked { frame: number as u8, slot, number: of as u8 });
         let live = live(number);
-        let registers = a.registers.iter().zip(&b.registers).enumerate();
-        let mut read = registers.filter(|(r, _)| live >> r & 1 == 1);
-        read.all(|(_, (a, b))| register(a, b, how, &mut ids)) && stack(a, b, how, &mut ids)
-    })
+        for (r, (a, b)) in a.registers.iter().zip(&b.registers).enumerate() {
+            if live >> r & 1 == 1 && !register(a, b, how, &mut ids) {
+                return Err(blocked(false, r));
+            }
+        }
+        stack(a, b, how, &mut ids).map_err(|slot| blocked(true, slot))?;
+    }
+    Ok(())
 }
 
 fn exactly(old: &Register, new: &Register, ids: &mut Ids) -> bool {
@@ -142,11 +154,12 @@ fn whole_number(slot: &Slot) -> Option<Register> {
     slot.bytes.iter().all(|b| asks_nothing(*b)).then(|| Register::scalar(Scalar::UNKNOWN))
 }
 
-fn stack(old: &Frame, new: &Frame, how: Exactness, ids: &mut Ids) -> bool {
+/// The slot in the way is the error.
+fn stack(old: &Frame, new: &Frame, how: Exactness, ids: &mut Ids) -> Result<(), usize> {
     for (number, a) in old.stack.iter().enumerate() {
         let b = new.slot(number);
         if how != Exactness::Covering && a.bytes != b.bytes {
-            return false;
+            return Err(number);
         }
         let nothing = a.bytes.iter().all(|byte| asks_nothing(*byte));
         if nothing && how == Exactness::Covering {
@@ -154,19 +167,19 @@ fn stack(old: &Frame, new: &Frame, how: Exactness, ids: &mut Ids) -> bool {
         }
         if let (Some(x), Some(y)) = (whole_number(a), whole_number(&b)) {
             if !register(&x, &y, how, ids) {
-                return false;
+                return Err(number);
             }
             continue;
         }
         for (x, y) in a.bytes.iter().zip(&b.bytes) {
             let fine = asks_nothing(*x) || x == y;
             if !fine {
-                return false;
+                return Err(number);
             }
         }
         if a.bytes[7] == Byte::Spill && !register(&a.spilled, &b.spilled, how, ids) {
-            return false;
+            return Err(number);
         }
     }
-    true
+    Ok(())
 }

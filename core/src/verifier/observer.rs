@@ -6,6 +6,8 @@ use super::state::{State, StateId};
 use super::{Input, Rejection};
 use crate::isa::{DecodeError, Insn, Pc};
 
+pub use super::precision::Linked;
+
 /// A program, and what the passes before the walk found.
 #[derive(Clone, Copy)]
 pub struct Prepared<'a> {
@@ -42,8 +44,20 @@ pub trait Observer {
     fn pruned(&mut self, _by: StateId, _looping: bool, _pc: Pc) {}
     /// The path ends: the program returned.
     fn exit(&mut self) {}
-    /// A value of a frame was found to matter exactly: register, or stack slot.
-    fn precise(&mut self, _state: Option<StateId>, _frame: usize, _register: Option<u8>, _slot: Option<u8>) {}
+    /// The instruction being walked relies on the exact value of a number; what it was made of is marked in
+    /// the states that were kept, down to where it came from.
+    fn relied(&mut self, _on: Linked) {}
+    /// A number of a kept state was found to matter exactly.
+    fn precise(&mut self, _state: StateId, _what: Linked) {}
+    /// Where a number came from could not be traced: every number of a kept state is taken to matter, also
+    /// those that were marked before.
+    fn all_precise(&mut self, _state: StateId) {}
+    /// All paths from a kept state were walked. Of this frame of it these registers and slots, by bit, are
+    /// read on some path; no path that it covers relies on the others.
+    fn completed(&mut self, _state: StateId, _frame: usize, _registers: u16, _slots: u64) {}
+    /// A kept state was compared with the path's, and does not cover it: because of this register or slot,
+    /// or, where there is none, because calls or references differ.
+    fn missed(&mut self, _by: StateId, _pc: Pc, _blocked: Option<Linked>) {}
     /// The program was rejected: at this instruction, where one was being walked.
     fn rejected(&mut self, _rejection: &Rejection, _pc: Option<Pc>) {}
 }

@@ -91,6 +91,8 @@ impl<O: Observer> Verifier<O> {
         }
         let mut wanted = Wanted { frame: self.state.current(), ..Wanted::default() };
         wanted.add(reg);
+        let frame = self.state.current() as u8;
+        self.observer.relied(Linked { frame, slot: false, number: reg.number() });
         self.trace_back(wanted)
     }
 
@@ -98,6 +100,7 @@ impl<O: Observer> Verifier<O> {
     pub(super) fn mark_slot_precise(&mut self, frame: usize, slot: usize) -> Result<(), Rejection> {
         let mut wanted = Wanted { frame: self.state.current(), ..Wanted::default() };
         wanted.slots[frame] |= 1 << slot;
+        self.observer.relied(Linked { frame: frame as u8, slot: true, number: slot as u8 });
         self.trace_back(wanted)
     }
 
@@ -228,7 +231,8 @@ impl<O: Observer> Verifier<O> {
                 } else {
                     register.precise = true;
                     self.newly_precise = true;
-                    self.observer.precise(Some(id), number, Some(r), None);
+                    let what = Linked { frame: number as u8, slot: false, number: r };
+                    self.observer.precise(id, what);
                 }
             }
             for s in 0..64u8 {
@@ -239,7 +243,8 @@ impl<O: Observer> Verifier<O> {
                     Some(slot) if slot.is_spilled_scalar() && !slot.spilled.precise => {
                         slot.spilled.precise = true;
                         self.newly_precise = true;
-                        self.observer.precise(Some(id), number, None, Some(s));
+                        let what = Linked { frame: number as u8, slot: true, number: s };
+                        self.observer.precise(id, what);
                     }
                     _ => wanted.slots[number] &= !(1 << s),
                 }
@@ -266,8 +271,22 @@ impl<O: Observer> Verifier<O> {
         }
         let mut parent = self.state.parent;
         while let Some(id) = parent {
-            let kept = self.kept_mut(id);
-            kept.state.each_register(|r| r.precise |= r.is_scalar());
+            let Some(kept) = self.kept[id.0 as usize].as_mut() else { return };
+            self.observer.all_precise(id);
+            for (frame, f) in kept.state.frames.iter_mut().enumerate() {
+                for (number, register) in f.registers.iter_mut().enumerate() {
+                    if register.is_scalar() && !core::mem::replace(&mut register.precise, true) {
+                        let what = Linked { frame: frame as u8, slot: false, number: number as u8 };
+                        self.observer.precise(id, what);
+                    }
+                }
+                for (number, slot) in f.stack.iter_mut().enumerate() {
+                    if slot.is_spilled_scalar() && !core::mem::replace(&mut slot.spilled.precise, true) {
+                        let what = Linked { frame: frame as u8, slot: true, number: number as u8 };
+                        self.observer.precise(id, what);
+                    }
+                }
+            }
             parent = kept.state.parent;
         }
     }

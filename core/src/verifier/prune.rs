@@ -4,7 +4,7 @@ use core::fmt::Write;
 
 use super::compare::{self, Exactness};
 use super::loops::Loop;
-use super::observer::Observer;
+use super::observer::{Linked, Observer};
 use super::state::{Byte, MAX_SLOTS, Slot, State, StateId};
 use super::{Rejection, Verifier, policy, print, reject};
 use crate::errno::Errno;
@@ -76,10 +76,13 @@ impl<O: Observer> Verifier<O> {
             if old.state.branches > 0 {
                 let may_goto = matches!(self.insns[pc.index()], Ok(Insn::MayGoto { .. }));
                 let other_turn = old.state.may_goto_depth != self.state.may_goto_depth;
-                if may_goto && other_turn && self.covers(id, Exactness::Within) {
+                if may_goto && other_turn && self.covers(id, Exactness::Within).is_ok() {
                     return self.covered(id, true);
                 }
-                if !other_turn && may_loop(&old.state, &self.state) && self.covers(id, Exactness::Exact) {
+                if !other_turn
+                    && may_loop(&old.state, &self.state)
+                    && self.covers(id, Exactness::Exact).is_ok()
+                {
                     return Err(self.infinite_loop(pc, id));
                 }
                 if !forced
@@ -91,8 +94,9 @@ impl<O: Observer> Verifier<O> {
             } else {
                 let unsettled = self.is_unsettled(old.in_loop);
                 let how = if unsettled { Exactness::Within } else { Exactness::Covering };
-                if self.covers(id, how) {
-                    return self.covered(id, unsettled);
+                match self.covers(id, how) {
+                    Ok(()) => return self.covered(id, unsettled),
+                    Err(blocked) => self.observer.missed(id, pc, blocked),
                 }
             }
             if keep {
@@ -213,9 +217,9 @@ impl<O: Observer> Verifier<O> {
         let Some(mut kept) = self.kept[id.0 as usize].take() else { return };
         kept.cleaned = true;
         for frame in 0..kept.state.frames.len() {
-            let live = self.marks[self.frame_pc(&kept.state, frame).index()].live;
+            let registers = self.marks[self.frame_pc(&kept.state, frame).index()].live;
             for (number, register) in kept.state.frames[frame].registers.iter_mut().enumerate().take(10) {
-                if live >> number & 1 == 0 {
+                if registers >> number & 1 == 0 {
                     *register = super::Register::UNINITIALISED;
                 }
             }
@@ -225,11 +229,12 @@ impl<O: Observer> Verifier<O> {
                     *slot = Slot::EMPTY;
                 }
             }
+            self.observer.completed(id, frame, registers, live);
         }
         self.kept[id.0 as usize] = Some(kept);
     }
 
-    fn covers(&self, id: StateId, exactness: Exactness) -> bool {
+    fn covers(&self, id: StateId, exactness: Exactness) -> Result<(), Option<Linked>> {
         let old = &self.kept_ref(id).state;
         let live = |frame: usize| self.marks[self.frame_pc(&self.state, frame).index()].live;
         compare::covers(old, &self.state, exactness, live)

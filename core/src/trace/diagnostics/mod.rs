@@ -9,7 +9,7 @@ mod control_flow;
 mod edit;
 mod memory;
 mod packet;
-mod path;
+pub(super) mod path;
 mod pattern;
 mod registers;
 mod resources;

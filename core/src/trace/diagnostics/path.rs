@@ -14,7 +14,7 @@ use crate::verifier::state::{Slot, State};
 
 /// Where a value is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Place {
+pub(in crate::trace) enum Place {
     /// In a register of a frame.
     Register {
         /// The frame.
@@ -194,7 +194,7 @@ fn operator(op: AluOp) -> &'static str {
 }
 
 /// The steps that gave these places their values before a step, oldest first.
-pub(super) fn causes(trace: &Trace, places: &[Place], before: Step) -> Vec<Cause> {
+pub(in crate::trace) fn causes(trace: &Trace, places: &[Place], before: Step) -> Vec<Cause> {
     let mut causes = Vec::new();
     let Some(program) = &trace.program else { return causes };
     let mut places = places.to_vec();
@@ -381,7 +381,7 @@ fn loaded(back: &mut Back<'_>, insn: &Insn, r: &str, now: &str, base: Reg, off: 
 }
 
 /// The register that an atomic operation leaves the old value in.
-fn fetched(op: AtomicOp, src: Reg) -> Option<u8> {
+pub(in crate::trace) fn fetched(op: AtomicOp, src: Reg) -> Option<u8> {
     match op {
         AtomicOp::Cmpxchg => Some(0),
         AtomicOp::Xchg
@@ -394,14 +394,14 @@ fn fetched(op: AtomicOp, src: Reg) -> Option<u8> {
 }
 
 /// The frame and the offset in it that a stack pointer with a known offset, plus `off`, is.
-pub(super) fn stack_address(pointer: &Register, off: i64) -> Option<(usize, i64)> {
+pub(in crate::trace) fn stack_address(pointer: &Register, off: i64) -> Option<(usize, i64)> {
     let Kind::Stack { frame } = pointer.kind else { return None };
     let at = (pointer.var.as_constant()? as i64).checked_add(pointer.offset.into())?.checked_add(off)?;
     (-512..0).contains(&at).then_some((frame.into(), at))
 }
 
 /// The slot that a store writes, and what it stores; `None` for an operation on what is there.
-fn stored(before: &State, insn: &Insn) -> Option<(usize, usize, Option<Operand>)> {
+pub(in crate::trace) fn stored(before: &State, insn: &Insn) -> Option<(usize, usize, Option<Operand>)> {
     let (base, off, source) = match *insn {
         Insn::Store { base, off, src, .. } => (base, off, Some(src)),
         Insn::Atomic { op: AtomicOp::StoreRelease, base, off, src, .. } => {

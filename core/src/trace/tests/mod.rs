@@ -1,9 +1,12 @@
 //! Traces of whole programs.
 
 mod random;
+mod sound;
 mod states;
 
 use std::boxed::Box;
+use std::fs;
+use std::path::Path;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
@@ -43,6 +46,15 @@ fn begin<O: Observer>(object: &Object, program: usize, log_level: u32, observer:
     create_maps(&mut kernel, object, program.code.as_ref().unwrap(), &mut fds).unwrap();
     let request = request(object, program, None, &fds, log_level).unwrap();
     kernel.verifier(&request, observer)
+}
+
+/// The files of a folder of the repository, by name; the path is from `core`.
+fn folder(path: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().to_string();
+    files.iter().filter(|path| path.is_file()).map(|path| (name(path), fs::read(path).unwrap())).collect()
 }
 
 const COUNTER: &str = "

@@ -1,16 +1,14 @@
 //! The state that a trace gives back is the state that was.
 
-use std::path::Path;
-use std::string::ToString;
 use std::vec::Vec;
-use std::{format, fs, println};
+use std::{format, println};
 
 use super::super::view::Step;
 use super::super::{Recorder, Trace};
-use super::{begin, object, random};
+use super::{begin, folder, object, random};
 use crate::isa::Pc;
 use crate::object::Object;
-use crate::verifier::observer::{Observer, Prepared};
+use crate::verifier::observer::{Linked, Observer, Prepared};
 use crate::verifier::state::{Slot, State, StateId};
 use crate::verifier::{Rejection, print};
 
@@ -46,6 +44,12 @@ impl Observer for Whole {
     }
     fn exit(&mut self) {
         self.recorder.exit();
+    }
+    fn relied(&mut self, on: Linked) {
+        self.recorder.relied(on);
+    }
+    fn precise(&mut self, state: StateId, what: Linked) {
+        self.recorder.precise(state, what);
     }
     fn rejected(&mut self, rejection: &Rejection, pc: Option<Pc>) {
         self.recorder.rejected(rejection, pc);
@@ -91,14 +95,6 @@ fn compare(name: &str, object: &Object, program: usize) -> u32 {
     }
     assert!(trace.state_at(Step(trace.steps())).is_none());
     trace.steps()
-}
-
-fn folder(path: &str) -> Vec<(std::string::String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().to_string();
-    files.iter().filter(|path| path.is_file()).map(|path| (name(path), fs::read(path).unwrap())).collect()
 }
 
 #[test]
