@@ -69,6 +69,7 @@ test("maps answer as bpf(2)'s", () => {
   assert.equal(kernel.delete(fd, u32(2)), false);
   assert.deepEqual(kernel.keys(fd), [u32(1)]);
   assert.throws(() => kernel.update(fd, new Uint8Array(3), u32(30)), { name: "RangeError" });
+  assert.throws(() => kernel.update(fd, u32(3), new Uint8Array(5)), { name: "RangeError" });
   assert.throws(() => kernel.createMap({ type: "hash", keySize: 0, valueSize: 4, maxEntries: 2 }), { code: "EINVAL" });
   assert.throws(() => kernel.createMap({ type: "no_such", keySize: 4, valueSize: 4, maxEntries: 2 }), TypeError);
   kernel.close(fd);

@@ -39,6 +39,14 @@ impl<M: Memory + 'static> Kernel<M> {
         self.resources.maps.spec(id).ok_or(Errno::EBADF)
     }
 
+    /// Bytes of a value as the system call sees it: of a per-CPU type, all CPUs' together.
+    ///
+    /// # Errors
+    /// `EBADF`, `EINVAL`.
+    pub fn map_value_size(&mut self, fd: i32) -> Result<usize, Errno> {
+        self.target(fd, Access { read: false, write: false }).map(|target| target.value_size)
+    }
+
     /// The map of a descriptor, for reading or writing.
     pub(super) fn target(&mut self, fd: i32, wants: Access) -> Result<Target, Errno> {
         let (id, has) = self.table.map(fd)?;

@@ -128,9 +128,14 @@ impl Kernel {
     /// Writes a value.
     ///
     /// # Errors
-    /// A `BpfError`; a `RangeError` for a key of another length.
+    /// A `BpfError`; a `RangeError` for a key or value of another length.
     pub fn update(&mut self, fd: i32, key: &[u8], value: &[u8], flags: Option<u32>) -> Result<(), JsValue> {
         self.check_key("update", fd, key)?;
+        let wanted = self.kernel.map_value_size(fd).map_err(|errno| bpf("update", errno))?;
+        if value.len() != wanted {
+            let given = value.len();
+            return Err(range_error(&format!("the value has {given} bytes, the map's values {wanted}")));
+        }
         let done = self.kernel.map_update(fd, key, value, flags.unwrap_or(0).into());
         done.map_err(|errno| bpf("update", errno))
     }

@@ -111,6 +111,7 @@ pub fn request(program: JsValue, options: &VerifyOptions) -> Result<LoadRequest,
         lines: Vec::new(),
         global_functions: Vec::new(),
         fd_array: Vec::new(),
+        held: Vec::new(),
         log_level: options.log_level,
     })
 }

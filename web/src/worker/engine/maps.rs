@@ -5,14 +5,12 @@ use glasshive::arena::VecMemory;
 use glasshive::errno::Errno;
 use glasshive::loader::MapFds;
 use glasshive::map::MapSpec;
-use glasshive::map::types::flag;
+use glasshive::map::types::{Family, MapType, flag};
 use glasshive::names;
 use glasshive::object::Object;
 use glasshive::syscall::Kernel;
 use std::collections::{HashMap, HashSet};
 
-/// `BPF_MAP_TYPE_ARRAY` and `BPF_MAP_TYPE_PERCPU_ARRAY`, whose elements are all there, always.
-const ARRAYS: [u32; 2] = [2, 6];
 /// Most entries of a map whose changes are marked: what an action changed in a larger one is not.
 const MOST_REMEMBERED: u32 = 1 << 16;
 
@@ -21,13 +19,17 @@ struct Handle {
     fd: i32,
     name: String,
     spec: MapSpec,
+    /// Bytes of a value as the system call sees it.
+    value_size: usize,
     /// Written once and frozen, as read-only data is.
     frozen: bool,
 }
 
 impl Handle {
+    /// Whether its elements are all there, always.
     fn is_array(&self) -> bool {
-        ARRAYS.contains(&self.spec.map_type)
+        let row = MapType::by_number(self.spec.map_type);
+        row.is_some_and(|row| matches!(row.family, Family::Array { .. }))
     }
     /// Whether the system call may write it.
     fn writable(&self) -> bool {
@@ -48,10 +50,12 @@ pub struct MapTable {
 
 impl MapTable {
     /// The maps that were created.
-    pub fn new(object: &Object, fds: &MapFds) -> MapTable {
+    pub fn new(kernel: &mut Kernel<VecMemory>, object: &Object, fds: &MapFds) -> MapTable {
         let handle = |(index, fd): (&usize, &i32)| {
             let map = object.maps.get(*index)?;
-            Some(Handle { fd: *fd, name: map.name.clone(), spec: map.spec.clone(), frozen: map.frozen })
+            let value_size = kernel.map_value_size(*fd).ok()?;
+            let (name, spec) = (map.name.clone(), map.spec.clone());
+            Some(Handle { fd: *fd, name, spec, value_size, frozen: map.frozen })
         };
         MapTable { handles: fds.iter().filter_map(handle).collect(), before: Vec::new(), shown: None }
     }
@@ -62,7 +66,7 @@ impl MapTable {
             name: handle.name.clone(),
             map_type: names::map_type(handle.spec.map_type).unwrap_or("unknown").into(),
             key_size: handle.spec.key_size,
-            value_size: handle.spec.value_size,
+            value_size: handle.value_size as u32,
             max_entries: handle.spec.max_entries,
             deletes: !handle.is_array(),
             writable: handle.writable(),

@@ -9,6 +9,7 @@ use crate::protocol::{Action, Event, LogLine, Program, Request, Verdict};
 use glasshive::arena::VecMemory;
 use glasshive::isa::Pc;
 use glasshive::loader::{self, LoadError, MapFds};
+use glasshive::map::types::{Family, MapType};
 use glasshive::object::{Code, Object, ObjectProgram};
 use glasshive::syscall::Kernel;
 use glasshive::syscall::descriptors::Sequential;
@@ -26,12 +27,12 @@ const REPORT: f64 = 50.0;
 const ROOM: u64 = 2 << 20;
 /// Bytes of the arena for a map whose elements come and go: what they take, up to this.
 const MOST_FOR_A_HASH: u64 = 16 << 20;
+/// Bytes of a page of `BPF_MAP_TYPE_ARENA`.
+const PAGE: u64 = 4096;
 /// Most bytes of the arena.
 const MOST: u64 = 512 << 20;
 /// The source of chance begins with this, so that the same actions give the same run.
 const SEED: u64 = 1;
-/// `BPF_MAP_TYPE_ARRAY`, whose elements are there from the start.
-const ARRAY: u32 = 2;
 
 /// A verification in progress.
 struct Verification {
@@ -64,9 +65,14 @@ fn arena_size(object: &Object, code: &Code) -> u64 {
     used.dedup();
     let size = |index: usize| {
         let spec = object.maps.get(index).map(|map| &map.spec)?;
-        let all = u64::from(spec.value_size).next_multiple_of(8).saturating_mul(spec.max_entries.into());
-        let all = all.saturating_add(u64::from(spec.max_entries));
-        Some(if spec.map_type == ARRAY { all } else { all.min(MOST_FOR_A_HASH) })
+        let entries = u64::from(spec.max_entries);
+        let all = u64::from(spec.value_size).next_multiple_of(8).saturating_mul(entries);
+        Some(match MapType::by_number(spec.map_type)?.family {
+            Family::Array { .. } => all,
+            Family::Pages => (entries * PAGE).min(MOST_FOR_A_HASH),
+            Family::Ring => entries.min(MOST),
+            _ => all.saturating_add(entries).min(MOST_FOR_A_HASH),
+        })
     };
     used.into_iter().filter_map(size).fold(ROOM, u64::saturating_add).min(MOST)
 }
@@ -90,7 +96,7 @@ impl Opened {
         let mut fds = MapFds::new();
         loader::create_maps(&mut kernel, object, code, &mut fds)?;
         let request = loader::request(object, program, None, &fds, level::ALL)?;
-        let maps = MapTable::new(object, &fds);
+        let maps = MapTable::new(&mut kernel, object, &fds);
         let described = listing::program(source, chosen, &request, &maps);
         let verifier = kernel.verifier(&request, Recorder::new());
         let opened = Opened {
@@ -150,7 +156,7 @@ impl Opened {
             }
             Err(_) => Verdict::Rejected,
         };
-        let explored = Explored::new(outcome.observer.finish(), outcome.log.text().into());
+        let explored = Explored::new(outcome.observer.finish(), outcome.log);
         self.verified(explored, verdict, outcome.stats, now() - verification.started, events);
     }
 
@@ -173,7 +179,7 @@ impl Opened {
         if let Some(verification) = self.verification.take() {
             let milliseconds = now() - verification.started;
             let (recorder, log, stats) = verification.verifier.abandon();
-            let explored = Explored::new(recorder.finish(), log.text().into());
+            let explored = Explored::new(recorder.finish(), log);
             self.verified(explored, Verdict::Stopped, stats, milliseconds, events);
         } else if self.running
             && let Some(run) = &mut self.run
@@ -282,8 +288,8 @@ impl Opened {
 fn log_lines(explored: &Explored, first: u32, count: u32) -> Vec<LogLine> {
     let Explored { trace, log, index } = explored;
     let line = |number: u32| {
-        let step = index.step_of(trace, log, number).map(|step| step.0);
-        Some(LogLine { text: index.line(log, number)?.into(), step })
+        let step = index.step_of(trace, log.text(), number).map(|step| step.0);
+        Some(LogLine { text: index.line(log.text(), number)?.into(), step })
     };
     (first..first.saturating_add(count).min(index.lines())).filter_map(line).collect()
 }

@@ -4,7 +4,7 @@ use crate::protocol::{NONE, NodeKind, Outcome, Stats, Tree, Verdict};
 use crate::tidy;
 use glasshive::trace::view::{End, Segment, Step};
 use glasshive::trace::{LogIndex, Trace};
-use glasshive::verifier;
+use glasshive::verifier::{self, log::Log};
 
 /// Instructions after which the verifier gives up.
 const LIMIT: u32 = 1_000_000;
@@ -14,15 +14,15 @@ pub struct Explored {
     /// What the verifier did.
     pub trace: Trace,
     /// Its log, at level 2.
-    pub log: String,
+    pub log: Log,
     /// The log's lines.
     pub index: LogIndex,
 }
 
 impl Explored {
     /// Joins a trace and a log.
-    pub fn new(trace: Trace, log: String) -> Explored {
-        let index = LogIndex::new(&log);
+    pub fn new(trace: Trace, log: Log) -> Explored {
+        let index = LogIndex::new(log.text());
         Explored { trace, log, index }
     }
 

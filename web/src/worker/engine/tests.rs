@@ -200,9 +200,9 @@ fn the_first_minute() {
     let (_, outcome) = page.verify(object(gallery::FIRST));
     let diagnostic = outcome.diagnostic.unwrap();
     assert!(diagnostic.message.contains("map_value_or_null"), "{diagnostic:?}");
-    let at = diagnostic.pc.unwrap();
-    let insert = ["if r0 != 0 goto checked", "r0 = 0", "exit", "checked:"].map(String::from).to_vec();
-    let events = page.ask(Request::Fork { insert, at });
+    let suggestion = diagnostic.suggestion.unwrap();
+    assert_eq!(Some(suggestion.at), diagnostic.pc);
+    let events = page.ask(Request::Fork { insert: suggestion.insert, at: suggestion.at });
     let [Event::Forked { text: fixed, .. }] = &events[..] else { panic!("{events:?}") };
     let (program, outcome) = page.verify(text(fixed));
     check(&program, &outcome);
@@ -343,4 +343,52 @@ fn functions_have_frames_in_state_and_run() {
     let run = page.run(packet("UDP to port 53"));
     let deepest = (0..=run.length).map(|at| page.seek(at).frame).max();
     assert_eq!(deepest, Some(1));
+}
+
+#[test]
+fn maps_of_every_family_have_rows_or_none() {
+    let mut page = Page::new();
+    let maps = "
+        .type sched_cls
+        .license GPL
+        .map each percpu_array 4 8 4
+        .map recent lru_hash 4 4 8
+        .map waiting queue 0 4 8
+        .map told ringbuf 0 0 4096
+        r1 = map each
+        r1 = map recent
+        r1 = map waiting
+        r1 = map told
+        r0 = 0
+        exit
+    ";
+    let (program, outcome) = page.verify(text(maps));
+    assert_eq!(outcome.verdict, Verdict::Accepted, "{}", outcome.sentence);
+    let shown: Vec<_> = program.maps.iter().map(|m| (m.name.as_str(), m.value_size, m.deletes)).collect();
+    assert_eq!(shown, [("each", 8, false), ("recent", 4, true), ("waiting", 4, true), ("told", 0, true)]);
+    let put = |map: &str, key: u32, value: &[u8]| {
+        let (map, key) = (map.into(), key.to_le_bytes().to_vec());
+        Request::Act(Action::Update { map, key, value: value.to_vec() })
+    };
+    assert_eq!(page.ask(put("each", 2, &[1; 8])), [Event::Touched { generation: 1 }]);
+    assert_eq!(page.ask(put("recent", 9, &[2; 4])), [Event::Touched { generation: 1 }]);
+    assert_eq!(page.rows(0, false).len(), 1);
+    assert_eq!(page.rows(0, true).len(), 4);
+    let row = Row { key: vec![9, 0, 0, 0], value: vec![2; 4], before: Some(Vec::new()) };
+    assert_eq!(page.rows(1, true), [row]);
+    assert_eq!((page.rows(2, true), page.rows(3, true)), (vec![], vec![]));
+}
+
+#[test]
+fn a_million_instructions_are_explored_and_asked_about() {
+    let mut page = Page::new();
+    let long = LONG.replace("60000", "500000");
+    let (program, outcome) = page.verify(text(&long));
+    assert_eq!(outcome.verdict, Verdict::Rejected, "the limit of the kernel");
+    assert!(outcome.sentence.len() > 10 && outcome.stats.processed > 1_000_000, "{:?}", outcome.stats);
+    check(&program, &outcome);
+    for step in [0, 1, 777_777, outcome.steps - 1] {
+        let events = page.ask(Request::State { step });
+        assert!(matches!(&events[..], [Event::State { view, .. }] if view.step.0 == step), "{events:?}");
+    }
 }
