@@ -84,6 +84,29 @@ pub struct LoadRequest {
     pub log_level: u32,
 }
 
+impl LoadRequest {
+    /// A program of instructions alone: without a name, BTF, descriptors besides those in its instructions, and
+    /// without a log.
+    pub fn new(program_type: &'static ProgramType, code: Vec<RawInsn>, license: &str) -> LoadRequest {
+        LoadRequest {
+            program_type,
+            expected_attach_type: 0,
+            flags: 0,
+            license: license.into(),
+            code,
+            name: String::new(),
+            lines: Vec::new(),
+            types: None,
+            attach_type: TypeId(0),
+            functions: Vec::new(),
+            nameless_line: None,
+            fd_array: Vec::new(),
+            held: Vec::new(),
+            log_level: 0,
+        }
+    }
+}
+
 /// Most instructions of a program.
 const MAX_INSNS: u32 = 1_000_000;
 /// Most descriptors of `fd_array`: as many as have a size that fits an `int`.

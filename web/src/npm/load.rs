@@ -101,18 +101,13 @@ pub fn request(program: JsValue, options: &VerifyOptions) -> Result<LoadRequest,
     if code.is_empty() {
         return Err(errors::range_error("a program has at least one instruction"));
     }
+    let license = spec.license.as_deref().unwrap_or("GPL");
     Ok(LoadRequest {
-        program_type,
         expected_attach_type: spec.expected_attach_type,
         flags: spec.flags,
-        license: spec.license.unwrap_or_else(|| "GPL".into()),
-        code: slots(&code)?,
         name: spec.name.unwrap_or_default().chars().take(15).collect(),
-        lines: Vec::new(),
-        global_functions: Vec::new(),
-        fd_array: Vec::new(),
-        held: Vec::new(),
         log_level: options.log_level,
+        ..LoadRequest::new(program_type, slots(&code)?, license)
     })
 }
 
