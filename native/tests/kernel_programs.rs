@@ -2,7 +2,7 @@
 
 mod cases;
 
-use cases::both::{Transcript, compare};
+use cases::both::{Transcript, compare, digest};
 use glasshive::isa::asm::assemble;
 use glasshive::isa::bytes;
 use glasshive::names::Uapi;
@@ -328,12 +328,6 @@ fn tags_and_names() {
         }
         maps.iter().for_each(|map| side.close(*map));
     });
-}
-
-/// Bytes in short: how many, and a hash.
-fn digest(bytes: &[u8]) -> (usize, u64) {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    (bytes.len(), bytes.iter().fold(0xcbf2_9ce4_8422_2325, step))
 }
 
 /// Every program type with a packet: sizes of data, context and buffers, flags.

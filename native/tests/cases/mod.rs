@@ -10,6 +10,7 @@ pub mod conformance;
 pub mod corpus;
 pub mod engine;
 pub mod objects;
+pub mod texts;
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -1,0 +1,85 @@
+//! Programs to the running kernel and to this system: the log at every level, counters, and what test runs answer.
+
+mod cases;
+
+use cases::both::{compare, digest};
+use cases::texts::{Maps, programs};
+use glasshive_native::oracle::Bpf;
+use glasshive_native::oracle::calls::{TestRun, command, element, errno_name};
+use glasshive_native::oracle::log::normalised;
+
+/// What is known to differ in logs, by a part of what was asked.
+const KNOWN_LOGS: &[(&str, &str)] = &[
+    ("values_division, level", "signed division of 32 bits is known more of than the kernel knows"),
+    ("values_extension, level", "numbers from 32768 to 65535 are written in decimal"),
+    ("context_tc, level", "numbers from 32768 to 65535 are written in decimal"),
+    ("packet_xdp, level", "numbers from 32768 to 65535 are written in decimal"),
+    ("calls_tail, level", "the index of a tail call is not traced back"),
+];
+
+/// What is known to differ in runs.
+const KNOWN_RUNS: &[(&str, &str)] = &[
+    ("calls_tail, packet", "tail calls are not built yet"),
+    ("resources_ringbuf, packet", "ring buffers are not built yet"),
+    ("resources_socket, packet", "socket look-ups are not built yet"),
+];
+
+#[test]
+fn logs_are_the_kernels_line_by_line() {
+    compare("logs", KNOWN_LOGS, |side, out| {
+        for (name, text) in programs() {
+            let maps = Maps::new(&text, &side).unwrap_or_else(|why| panic!("{side}: {name}: {why}"));
+            for level in [0, 1, 2, 4, 6] {
+                let loaded = maps.load(&text, level, 1 << 20);
+                side.close(loaded.ret);
+                let asked = format!("{name}, level {level}");
+                out.ret(asked.clone(), loaded.ret);
+                // One line a note: what differs is then the first line that does.
+                let log = normalised(&loaded.log);
+                out.note(format!("{asked}: lines"), log.lines().count());
+                out.lines(&asked, &log);
+            }
+        }
+    });
+}
+
+/// Packets that test runs get.
+fn packets() -> Vec<Vec<u8>> {
+    let mut ipv4 = vec![0; 64];
+    ipv4[12..14].copy_from_slice(&[8, 0]);
+    ipv4[14] = 0x45;
+    ipv4[23] = 17;
+    let counting = (0..100).collect();
+    vec![vec![0; 14], ipv4, counting, vec![0xff; 300]]
+}
+
+#[test]
+fn test_runs_answer_as_the_kernels_do() {
+    compare("runs of programs", KNOWN_RUNS, |side, out| {
+        for (name, text) in programs() {
+            // What they return is a matter of time, of chance, or of the kernel's memory.
+            if ["calls_helpers", "context_kprobe"].contains(&name.as_str()) {
+                continue;
+            }
+            let maps = Maps::new(&text, &side).expect("maps");
+            let fd = maps.load(&text, 0, 0).ret;
+            for (at, packet) in packets().iter().enumerate() {
+                let run = TestRun { data: Some(packet), data_out: 512, repeat: 2, ..TestRun::default() };
+                let ran = run.call(&side, fd);
+                let answer = (errno_name(ran.ret), ran.value, digest(&ran.data), ran.data_size);
+                out.note(format!("{name}, packet {at}"), answer);
+            }
+            for (map, fd) in text.maps.iter().zip(&maps.fds) {
+                for key in 0..8_u64 {
+                    let mut value = vec![0; map.value_size as usize];
+                    let key = key.to_le_bytes();
+                    let at = value.as_mut_ptr() as u64;
+                    let ret = element(&side, command::MAP_LOOKUP_ELEM, *fd, key.as_ptr() as u64, at, 0);
+                    let asked = format!("{name}, map {}, key {}", map.name, key[0]);
+                    out.note(asked, (errno_name(ret), value));
+                }
+            }
+            side.close(fd);
+        }
+    });
+}
