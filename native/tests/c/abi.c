@@ -117,6 +117,28 @@ static void maps(void) {
     CHECK(glasshive_close(fd), -EBADF);
 }
 
+/* A look-up in a per-CPU map writes a value, rounded up to 8 bytes, for each possible CPU, and not a byte more. */
+static void per_cpu(void) {
+    long cpus = sysconf(_SC_NPROCESSORS_CONF);
+    uint32_t key = 0;
+    unsigned char values[8 * 8192];
+    long fd = map_create(BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(key), 5, 2);
+    CHECK_TRUE(fd > 0);
+    memset(values, 0xee, sizeof(values));
+    CHECK(element(BPF_MAP_LOOKUP_ELEM, fd, &key, values, 0), 0);
+    CHECK(values[8 * cpus - 4], 0);
+    CHECK(values[8 * cpus], 0xee);
+    for (long cpu = 0; cpu < cpus; cpu++)
+        memset(values + 8 * cpu, cpu + 1, 8);
+    CHECK(element(BPF_MAP_UPDATE_ELEM, fd, &key, values, 0), 0);
+    memset(values, 0xee, sizeof(values));
+    CHECK(element(BPF_MAP_LOOKUP_ELEM, fd, &key, values, 0), 0);
+    for (long cpu = 0; cpu < cpus; cpu++)
+        CHECK(values[8 * cpu + 4], (unsigned char)(cpu + 1));
+    CHECK(values[8 * cpus], 0xee);
+    CHECK(glasshive_close(fd), 0);
+}
+
 /* Descriptors are the process's own: never one that is in use, and never 0. */
 static void descriptors(void) {
     long fd = map_create(BPF_MAP_TYPE_ARRAY, 4, 8, 1);
@@ -221,6 +243,7 @@ static void unknown_commands(void) {
 
 int main(void) {
     maps();
+    per_cpu();
     descriptors();
     programs();
     capabilities();
