@@ -6,8 +6,9 @@
 
 mod cases;
 
-use cases::corpus::{Btfs, Case, Environment, read};
+use cases::corpus::{Btfs, Case, Environment, kernel_types, read};
 use cases::{say, shared};
+use glasshive::object::btf::kernel::KernelTypes;
 use glasshive_native::oracle::calls::{TestRun, errno_name};
 use glasshive_native::oracle::log::{last_message, stats, without_addresses};
 use glasshive_native::oracle::{Bpf, Fresh};
@@ -16,8 +17,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// What can agree: a letter in the file, and a column's name.
 const ASPECTS: [(char, &str); 6] =
@@ -35,8 +36,9 @@ struct Score {
 /// Statistics, and so messages, without the states between them.
 const LOG_LEVEL: u32 = 4;
 
-fn score(case: &Case, btfs: &Btfs) -> Result<Score, String> {
+fn score(case: &Case, btfs: &Btfs, types: &Arc<KernelTypes>) -> Result<Score, String> {
     let system = Fresh::new(possible_cpus()).map_err(|error| error.to_string())?;
+    let system = system.with_kernel_types(Arc::clone(types));
     let live = &case.live;
     let applies = [true, true, live.ret != 0, true, true, !live.runs.is_empty()];
     let mut score = Score { applies, ..Score::default() };
@@ -111,6 +113,7 @@ fn letters(agrees: &[bool; ASPECTS.len()], applies: &[bool; ASPECTS.len()]) -> S
 fn what_agreed_with_the_kernel_still_does() {
     let Some(folder) = shared("corpus", "verifier") else { return };
     let (mut cases, btfs) = read(&folder);
+    let types = kernel_types(&folder);
     // The largest first, so that no thread ends long after the others.
     cases.sort_by_key(|case| std::cmp::Reverse(case.live.processed));
     let next = AtomicUsize::new(0);
@@ -119,7 +122,7 @@ fn what_agreed_with_the_kernel_still_does() {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let score = catch_unwind(AssertUnwindSafe(|| score(case, &btfs)));
+                    let score = catch_unwind(AssertUnwindSafe(|| score(case, &btfs, &types)));
                     let score = score.unwrap_or_else(|_| Err("panicked".into()));
                     scores.lock().expect("no thread panics").push((case, score));
                 }

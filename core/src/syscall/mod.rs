@@ -153,6 +153,11 @@ impl<M: Memory + 'static> Kernel<M> {
         Ok(())
     }
 
+    /// The same with types that were read before, for several systems of one kernel.
+    pub fn share_kernel_types(&mut self, types: Arc<KernelTypes>) {
+        self.kernel_types = Some(types);
+    }
+
     /// The system call: `attr` is the address of `union bpf_attr` in `user`, `size` its length.
     ///
     /// # Errors

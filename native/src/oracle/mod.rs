@@ -9,9 +9,11 @@ pub mod log;
 pub mod syscall;
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::{fmt, io};
 
 use glasshive::errno::Errno;
+use glasshive::object::btf::kernel::KernelTypes;
 use glasshive::syscall::Kernel;
 use glasshive::syscall::descriptors::Sequential;
 
@@ -93,6 +95,12 @@ impl Fresh {
     pub fn new(cpus: u32) -> io::Result<Fresh> {
         let memory = ReservedMemory::new(ARENA_LEN)?;
         Ok(Fresh(RefCell::new(Kernel::new(memory, cpus, 0, Box::new(Sequential::default())))))
+    }
+
+    /// The system with its kernel's types.
+    pub fn with_kernel_types(self, types: Arc<KernelTypes>) -> Fresh {
+        self.0.borrow_mut().share_kernel_types(types);
+        self
     }
 }
 

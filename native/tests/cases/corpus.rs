@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use glasshive::map::types::MapType;
+use glasshive::object::btf::kernel::KernelTypes;
 use glasshive::program::types::TYPES;
 use glasshive_native::oracle::Bpf;
 use glasshive_native::oracle::calls::{self, Load, Loaded, MapCreate, errno_name};
@@ -10,6 +11,7 @@ use serde::Deserialize;
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A case.
 #[derive(Deserialize)]
@@ -145,6 +147,12 @@ fn unpack(file: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     lzma_rs::xz_decompress(&mut &packed[..], &mut bytes).expect("an xz file");
     bytes
+}
+
+/// The types of the kernel that answered: kernel functions and type ids are of its BTF.
+pub fn kernel_types(folder: &Path) -> Arc<KernelTypes> {
+    let types = KernelTypes::parse(&unpack(&folder.join("vmlinux.btf.xz")));
+    Arc::new(types.expect("the kernel's BTF"))
 }
 
 /// Reads the cases and their BTF.
