@@ -136,7 +136,7 @@ test("a system is given back", () => {
   assert.throws(() => kernel.keys(3));
   assert.throws(() => new Kernel({ memory: 1 }), RangeError);
   assert.throws(() => new Kernel({ cpus: 0 }), RangeError);
-  assert.throws(() => new Kernel({ none: 1 }), TypeError);
+  assert.throws(() => new Kernel({ cpus: "two" }), TypeError);
 });
 
 test("the version is the package's", async () => {

@@ -66,3 +66,75 @@ pub trait Observer {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Nobody;
 impl Observer for Nobody {}
+
+/// Watches where there is one: one verifier in a program's code for both ways.
+impl<O: Observer> Observer for Option<O> {
+    fn prepared(&mut self, program: &Prepared<'_>) {
+        if let Some(o) = self {
+            o.prepared(program);
+        }
+    }
+    fn entry(&mut self, pc: Pc) {
+        if let Some(o) = self {
+            o.entry(pc);
+        }
+    }
+    fn step(&mut self, pc: Pc, state: &State, log: usize) {
+        if let Some(o) = self {
+            o.step(pc, state, log);
+        }
+    }
+    fn fork(&mut self) -> u32 {
+        self.as_mut().map_or(0, |o| o.fork())
+    }
+    fn resume(&mut self, token: u32, pc: Pc) {
+        if let Some(o) = self {
+            o.resume(token, pc);
+        }
+    }
+    fn kept(&mut self, id: StateId, pc: Pc) {
+        if let Some(o) = self {
+            o.kept(id, pc);
+        }
+    }
+    fn pruned(&mut self, by: StateId, looping: bool, pc: Pc) {
+        if let Some(o) = self {
+            o.pruned(by, looping, pc);
+        }
+    }
+    fn exit(&mut self) {
+        if let Some(o) = self {
+            o.exit();
+        }
+    }
+    fn relied(&mut self, on: Linked) {
+        if let Some(o) = self {
+            o.relied(on);
+        }
+    }
+    fn precise(&mut self, state: StateId, what: Linked) {
+        if let Some(o) = self {
+            o.precise(state, what);
+        }
+    }
+    fn all_precise(&mut self, state: StateId) {
+        if let Some(o) = self {
+            o.all_precise(state);
+        }
+    }
+    fn completed(&mut self, state: StateId, frame: usize, registers: u16, slots: u64) {
+        if let Some(o) = self {
+            o.completed(state, frame, registers, slots);
+        }
+    }
+    fn missed(&mut self, by: StateId, pc: Pc, blocked: Option<Linked>) {
+        if let Some(o) = self {
+            o.missed(by, pc, blocked);
+        }
+    }
+    fn rejected(&mut self, rejection: &Rejection, pc: Option<Pc>) {
+        if let Some(o) = self {
+            o.rejected(rejection, pc);
+        }
+    }
+}

@@ -23,7 +23,7 @@ const MEMORY: std::ops::RangeInclusive<u32> = 1 << 16..=1 << 30;
 const CPUS: std::ops::RangeInclusive<u32> = 1..=1024;
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default)]
 struct Options {
     memory: u32,
     cpus: u32,
@@ -37,7 +37,7 @@ impl Default for Options {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 struct NewMap {
     r#type: String,
     key_size: u32,

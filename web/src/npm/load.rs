@@ -20,7 +20,7 @@ pub const WIDE: u8 = 0x18;
 
 /// How a program is verified.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default)]
 pub struct VerifyOptions {
     pub log_level: u32,
 }
@@ -179,8 +179,9 @@ pub struct LoadResult {
 
 /// Verifies and loads a program. A rejected one is verified once more, watched, to say why.
 pub fn load(kernel: &mut Kernel<VecMemory>, request: &LoadRequest) -> LoadResult {
-    let (fd, outcome) = kernel.load_program(request);
-    let watched = || kernel.verifier(request, Recorder::new()).finish().observer.finish().diagnostic();
+    let outcome = kernel.verifier(request, None::<Recorder>).finish();
+    let fd = kernel.insert_program(request, &outcome);
+    let watched = || kernel.verifier(request, Some(Recorder::new())).finish().observer?.finish().diagnostic();
     LoadResult {
         accepted: fd.is_ok(),
         error: fd.err().map(errors::code),
