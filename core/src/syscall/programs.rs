@@ -171,6 +171,7 @@ impl<M: Memory + 'static> Environment for Answers<'_, M> {
             spec: maps.spec(id).unwrap_or(&self.none),
             handle: maps.handle(id).unwrap_or(0),
             direct_value: maps.direct_value(id),
+            inner: maps.inner(id),
         }
     }
     fn constant_value(&self, id: MapId) -> Option<Vec<u8>> {

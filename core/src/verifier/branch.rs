@@ -3,7 +3,7 @@
 use super::domain::{Scalar, branch};
 use super::observer::Observer;
 use super::precision::{Linked, LinkedSet};
-use super::register::{AT_PACKET_END, BEYOND_PACKET_END, Kind, Register};
+use super::register::{AT_PACKET_END, BEYOND_PACKET_END, Kind, MapInfo, Register, SocketKind};
 use super::state::State;
 use super::walk::Next;
 use super::{Rejection, Verifier, alu, policy, references};
@@ -138,10 +138,12 @@ impl<O: Observer> Verifier<O> {
         {
             // Equal to something that is not null.
             let maybe = if a.maybe_null { a } else { b };
-            decide_null(if op == JumpOp::Eq { taken } else { followed }, maybe.id, maybe.reference, false);
+            let present = present_kind(maybe.kind, &self.maps);
+            decide_null(if op == JumpOp::Eq { taken } else { followed }, &maybe, false, present);
         } else if width == Width::W64 && is_zero_test && a.maybe_null {
-            decide_null(followed, a.id, a.reference, op == JumpOp::Ne);
-            decide_null(taken, a.id, a.reference, op == JumpOp::Eq);
+            let present = present_kind(a.kind, &self.maps);
+            decide_null(followed, &a, op == JumpOp::Ne, present);
+            decide_null(taken, &a, op == JumpOp::Eq, present);
         } else if width == Width::W64
             && let Some(src) = src_reg
         {
@@ -228,8 +230,21 @@ fn share(state: &mut State, known: &Register, linked: &[Linked]) {
     }
 }
 
-/// Decides for all values with that id whether they are null.
-fn decide_null(state: &mut State, id: u32, reference: u32, null: bool) {
+/// What a value that may be null is where it is not: what a map of maps or of sockets holds.
+fn present_kind(kind: Kind, maps: &[MapInfo]) -> Kind {
+    let Kind::MapValue(map) = kind else { return kind };
+    let Some(info) = maps.get(usize::from(map.0)) else { return kind };
+    match (info.spec.map_type, info.inner) {
+        (_, Some(inner)) => Kind::Map(inner),
+        (15 | 18, None) => Kind::Socket(SocketKind::Full),
+        (17, None) => Kind::Socket(SocketKind::Xdp),
+        _ => kind,
+    }
+}
+
+/// Decides for all values with that one's id whether they are null; `present` is their kind where they are not.
+fn decide_null(state: &mut State, decided: &Register, null: bool, present: Kind) {
+    let (id, reference) = (decided.id, decided.reference);
     if null && reference != 0 && reference == id {
         // What is not there need not be given back.
         references::release(state, reference);
@@ -245,6 +260,7 @@ fn decide_null(state: &mut State, id: u32, reference: u32, null: bool) {
         } else {
             r.maybe_null = false;
             r.id = 0;
+            r.kind = present;
         }
     });
 }

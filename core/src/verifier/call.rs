@@ -117,9 +117,6 @@ impl<O: Observer> Verifier<O> {
             Ret::MapValue => Register::pointer(Kind::MapValue(map)),
             Ret::MapValueOrNull => {
                 let spec = &self.maps[usize::from(map.0)].spec;
-                if number == 1 && matches!(spec.map_type, 12 | 13 | 17) {
-                    return Err(not_built(format_args!("a look-up in a map of type {}", spec.map_type)));
-                }
                 // A constant index into an array is always there.
                 let there = (number == 1 && matches!(spec.map_type, 2 | 6))
                     && gathered.constant_key.is_some_and(|key| key < u64::from(spec.max_entries));

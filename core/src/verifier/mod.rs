@@ -108,6 +108,8 @@ pub struct MapFacts<'a> {
     pub handle: u32,
     /// The address of its first value, where the type allows direct access.
     pub direct_value: Option<u32>,
+    /// What the maps in it are like, where it holds maps.
+    pub inner: Option<&'a MapSpec>,
 }
 
 /// Flags of a load (`prog_flags`).
@@ -452,7 +454,7 @@ impl<O: Observer> Verifier<O> {
     /// Walks to the end, and answers.
     pub fn finish(mut self) -> Outcome<O> {
         while self.step(u32::MAX) == Progress::Running {}
-        let maps = self.maps.iter().map(|m| m.id).collect();
+        let maps = self.maps.iter().filter(|m| !m.is_inner).map(|m| m.id).collect();
         let pc = (self.stats.processed > 0).then_some(self.pc);
         let result = match self.done.take() {
             Some(Err(rejection)) => Err(rejection),

@@ -120,6 +120,10 @@ pub struct MapInfo {
     pub direct_value: Option<u32>,
     /// The value's bytes, where neither side can write them any more.
     pub constant: Option<alloc::vec::Vec<u8>>,
+    /// What the maps in it are like, where it holds maps: an entry of its own.
+    pub inner: Option<MapRef>,
+    /// It is no map that the program refers to: what maps in another are like.
+    pub is_inner: bool,
 }
 
 /// A packet pointer that is known not to be below the packet's end.

@@ -1,11 +1,13 @@
 //! Maps by descriptor, and opcodes that don't exist: what the kernel looks at in every instruction before it
 //! walks any.
 
-use super::register::MapInfo;
+use alloc::string::String;
+
+use super::register::{MapInfo, MapRef};
 use super::{Environment, Rejection, Verifier, not_built, observer::Observer, reject};
 use crate::errno::Errno;
 use crate::isa::{DecodeError, Found, Imm64, Insn};
-use crate::map::MapId;
+use crate::map::{MapId, MapSpec};
 
 /// Most maps of a program (`MAX_USED_MAPS`).
 const MAX_MAPS: usize = 64;
@@ -44,10 +46,10 @@ impl<O: Observer> Verifier<O> {
 
     /// The index of a map among those of the program.
     fn use_map(&mut self, id: MapId, environment: &mut dyn Environment) -> Result<usize, Rejection> {
-        if let Some(index) = self.maps.iter().position(|m| m.id == id) {
+        if let Some(index) = self.maps.iter().position(|m| m.id == id && !m.is_inner) {
             return Ok(index);
         }
-        if self.maps.len() >= MAX_MAPS {
+        if self.maps.iter().filter(|m| !m.is_inner).count() >= MAX_MAPS {
             let message = "The total number of maps per program has reached the limit of 64";
             return Err(reject(Errno::E2BIG, message));
         }
@@ -65,8 +67,19 @@ impl<O: Observer> Verifier<O> {
             handle: facts.handle,
             direct_value: facts.direct_value,
             constant: environment.constant_value(id),
+            inner: None,
+            is_inner: false,
         });
-        Ok(self.maps.len() - 1)
+        let at = self.maps.len() - 1;
+        if let Some(spec) = facts.inner {
+            // The program sees maps like it, by no name.
+            let spec = MapSpec { name: String::new(), ..spec.clone() };
+            let (handle, direct_value, constant) = (0, None, None);
+            self.maps[at].inner = Some(MapRef(self.maps.len() as u16));
+            let info = MapInfo { id, spec, handle, direct_value, constant, inner: None, is_inner: true };
+            self.maps.push(info);
+        }
+        Ok(at)
     }
 
     fn resolve_immediate(
