@@ -38,7 +38,7 @@ impl<O: Observer> Verifier<O> {
                     return Err(reject(Errno::EACCES, message));
                 }
                 if path.len() > MAX_FRAMES {
-                    let message = format_args!("the call stack of {} frames is too deep !", path.len());
+                    let message = format_args!("the call stack of {MAX_FRAMES} frames is too deep !");
                     return Err(reject(Errno::E2BIG, message));
                 }
             }

@@ -61,4 +61,18 @@ impl<O: Observer> Verifier<O> {
         self.show_state = true;
         Ok(Next::At(back))
     }
+
+    /// The instruction may end its function with that result: that is walked first, what follows it later.
+    pub(super) fn may_return(&mut self, pc: Pc, result: Register) -> Result<Next, Rejection> {
+        if self.state.current() == 0 {
+            return Ok(self.next_insn(pc));
+        }
+        self.put_aside(Pc(pc.0 + 1), pc)?;
+        *self.state.register_mut(Reg::R0) = result;
+        let next = self.return_local(pc)?;
+        // The log goes on in the caller with the result alone.
+        self.show_state = false;
+        self.changed = Changed { registers: 1, slots: 0 };
+        Ok(next)
+    }
 }

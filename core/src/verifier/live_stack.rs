@@ -14,7 +14,7 @@ use core::fmt::Write;
 
 use super::cfg::{self, Code, Function, Marks};
 use super::log::Log;
-use super::state::{Frame, State};
+use super::state::{Frame, MAX_FRAMES, State};
 use crate::isa::Pc;
 
 /// No such instruction.
@@ -139,6 +139,13 @@ impl LiveStack {
     /// An instruction was walked, and overwrote these slots of this frame and none of any other: what it
     /// always overwrites is what it overwrote each time.
     pub(super) fn wrote(&mut self, id: InstanceId, pc: Pc, what: Option<(usize, u64)>) {
+        let slots_of =
+            |number: usize| what.filter(|(frame, _)| *frame == number).map_or(0, |(_, slots)| slots);
+        self.wrote_each(id, pc, slots_of);
+    }
+
+    /// As [`LiveStack::wrote`], of several frames.
+    fn wrote_each(&mut self, id: InstanceId, pc: Pc, slots_of: impl Fn(usize) -> u64) {
         let instance = &mut self.instances[id.0 as usize];
         let function = &self.functions[instance.function];
         let (at, len) = ((pc.0 - function.start) as usize, (function.end - function.start) as usize);
@@ -148,7 +155,7 @@ impl LiveStack {
         let first = !core::mem::replace(&mut instance.met[at], true);
         let mut changed = false;
         for (number, masks) in instance.frames.iter_mut().enumerate() {
-            let slots = what.filter(|(frame, _)| *frame == number).map_or(0, |(_, slots)| slots);
+            let slots = slots_of(number);
             if masks.is_empty() {
                 // Never written before now: nothing can be lost.
                 if !first || slots == 0 {
@@ -243,19 +250,18 @@ impl LiveStack {
 
     /// What a function reads and overwrites of the frames below its own, its call does.
     fn tell_caller(&mut self, id: InstanceId, outer: InstanceId, site: Pc, start: u32) {
-        for frame in 0..self.instances[outer.0 as usize].frames.len() {
-            let inner = &self.instances[id.0 as usize];
-            let first = self.functions[inner.function].start;
-            let Some(entry) = inner.frames[frame].get((start - first) as usize).copied() else { continue };
-            if entry.live | entry.overwritten == 0 {
-                continue;
+        let inner = &self.instances[id.0 as usize];
+        let at = (start - self.functions[inner.function].start) as usize;
+        let mut overwritten = [0; MAX_FRAMES];
+        let mut live = [0; MAX_FRAMES];
+        for (frame, masks) in inner.frames.iter().enumerate().take(inner.frames.len() - 1) {
+            if let Some(entry) = masks.get(at) {
+                (overwritten[frame], live[frame]) = (entry.overwritten, entry.live);
             }
-            let masks = self.masks(outer, frame, site);
-            let (read, written) = (masks.read | entry.live, entry.overwritten);
-            if (read, written) != (masks.read, masks.written) {
-                (masks.read, masks.written) = (read, written);
-                self.instances[outer.0 as usize].changed = true;
-            }
+        }
+        self.wrote_each(outer, site, |frame| overwritten[frame]);
+        for (frame, slots) in live.into_iter().enumerate().filter(|(_, slots)| *slots != 0) {
+            self.read(outer, site, frame, slots);
         }
     }
 

@@ -329,7 +329,9 @@ impl<O: Observer> Verifier<O> {
                     return Ok(Back::Fine);
                 }
                 wanted.remove(dst);
-                wanted.add(src);
+                if src != Reg::FP {
+                    wanted.add(src);
+                }
             }
             Insn::Alu { dst, src: Operand::Reg(src), .. } => {
                 if !wanted.has(dst) {
@@ -373,6 +375,15 @@ impl<O: Observer> Verifier<O> {
                 wanted.registers[wanted.frame] |= arguments;
                 return Ok(Back::Fine);
             }
+            Insn::Call(CallTarget::Helper(12)) if after != i64::from(pc.0) + 1 => {
+                // Back into a function that a tail call ended.
+                if wanted.frame + 1 >= MAX_FRAMES {
+                    return Err(bug());
+                }
+                wanted.remove(Reg::R0);
+                wanted.frame += 1;
+                return Ok(Back::Fine);
+            }
             Insn::Call(_) => {
                 wanted.remove(Reg::R0);
                 if wanted.registers[wanted.frame] & ARGUMENTS != 0 {
@@ -408,6 +419,10 @@ impl<O: Observer> Verifier<O> {
                 if wanted.has(Reg::R0) {
                     wanted.remove(Reg::R0);
                     return Ok(Back::Lost);
+                }
+                if after != i64::from(pc.0) + 1 && wanted.frame + 1 < MAX_FRAMES {
+                    // Back into a function that ended here.
+                    wanted.frame += 1;
                 }
                 return Ok(Back::Fine);
             }

@@ -13,6 +13,9 @@ use crate::helper::Facts;
 use crate::isa::disasm::{self, Names};
 use crate::isa::{AtomicOp, CallTarget, Imm64, Insn, Operand, PacketOffset, Pc, Reg, Size};
 
+/// `bpf_tail_call`
+const TAIL_CALL: i32 = 12;
+
 /// Where control goes after an instruction was walked.
 pub(super) enum Next {
     /// To this instruction.
@@ -198,7 +201,7 @@ impl<O: Observer> Verifier<O> {
                 self.write(dst, register);
                 return Ok(Next::At(Pc(pc.0 + 2)));
             }
-            Insn::LoadPacket { size: _, at, .. } => self.walk_load_packet(at)?,
+            Insn::LoadPacket { size: _, at, .. } => return self.walk_load_packet(pc, at),
             Insn::Goto { off, .. } => {
                 self.counters.jumps += 1;
                 return Ok(Next::At(Pc((i64::from(pc.0) + 1 + i64::from(off)) as u32)));
@@ -230,7 +233,11 @@ impl<O: Observer> Verifier<O> {
         match target {
             CallTarget::Helper(number) => {
                 self.call_helper(pc, number)?;
-                Ok(self.next_insn(pc))
+                match number {
+                    // Whatever program a tail call leads to returns to the caller.
+                    TAIL_CALL => self.may_return(pc, Register::UNKNOWN),
+                    _ => Ok(self.next_insn(pc)),
+                }
             }
             CallTarget::Local(offset) => self.call_local(pc, offset),
             CallTarget::Kernel { .. } => Err(not_built("a call of a kernel function")),
@@ -311,15 +318,12 @@ impl<O: Observer> Verifier<O> {
         Ok(())
     }
 
-    fn walk_load_packet(&mut self, at: PacketOffset) -> Result<(), Rejection> {
+    fn walk_load_packet(&mut self, pc: Pc, at: PacketOffset) -> Result<Next, Rejection> {
         if !matches!(self.input.program_type.number, 1 | 3 | 4) {
             let message = "BPF_LD_[ABS|IND] instructions not allowed for this program type";
             return Err(reject(Errno::EINVAL, message));
         }
         let context = self.read(Reg::R6)?;
-        if self.state.current() > 0 {
-            return Err(not_built("a packet load in a function"));
-        }
         if context.kind != Kind::Context {
             let message = "at the time of BPF_LD_ABS|IND R6 != pointer to skb";
             return Err(reject(Errno::EINVAL, message).of(Reg::R6));
@@ -333,7 +337,8 @@ impl<O: Observer> Verifier<O> {
             self.write(reg, Register::UNINITIALISED);
         }
         self.write(Reg::R0, Register::UNKNOWN);
-        Ok(())
+        // Where the packet ends before, the function returns 0.
+        self.may_return(pc, Register::constant(0))
     }
 
     fn walk_exit(&mut self, pc: Pc) -> Result<Next, Rejection> {
