@@ -15,32 +15,34 @@ pub struct Op {
     pub dst: u8,
     /// Number of the source register, or of the base of a load.
     pub src: u8,
-    /// Slot of a jump's target; offset of a store of a constant.
+    /// Slot of a jump's target; offset of a store of a constant; second register of an operation fused with a
+    /// move.
     pub target: u32,
     /// Constant, sign-extended; offset of a load or store.
     pub imm: u64,
 }
 
 /// Calls a macro with the rows of arithmetic and of branches: an operation, and the names of its forms with a
-/// register and a constant, in 64 bits and in 32.
+/// register and a constant, in 64 bits and in 32; for arithmetic also those that are fused with a move before
+/// them.
 macro_rules! with_rows {
     ($call:ident) => {
         $call! {
             alu {
-                Add: Add64 Add64Imm Add32 Add32Imm;
-                Sub: Sub64 Sub64Imm Sub32 Sub32Imm;
-                Mul: Mul64 Mul64Imm Mul32 Mul32Imm;
-                Div: Div64 Div64Imm Div32 Div32Imm;
-                Sdiv: Sdiv64 Sdiv64Imm Sdiv32 Sdiv32Imm;
-                Or: Or64 Or64Imm Or32 Or32Imm;
-                And: And64 And64Imm And32 And32Imm;
-                Lsh: Lsh64 Lsh64Imm Lsh32 Lsh32Imm;
-                Rsh: Rsh64 Rsh64Imm Rsh32 Rsh32Imm;
-                Mod: Mod64 Mod64Imm Mod32 Mod32Imm;
-                Smod: Smod64 Smod64Imm Smod32 Smod32Imm;
-                Xor: Xor64 Xor64Imm Xor32 Xor32Imm;
-                Mov: Mov64 Mov64Imm Mov32 Mov32Imm;
-                Arsh: Arsh64 Arsh64Imm Arsh32 Arsh32Imm;
+                Add: Add64 Add64Imm Add32 Add32Imm MovAdd MovAddImm;
+                Sub: Sub64 Sub64Imm Sub32 Sub32Imm MovSub MovSubImm;
+                Mul: Mul64 Mul64Imm Mul32 Mul32Imm MovMul MovMulImm;
+                Div: Div64 Div64Imm Div32 Div32Imm MovDiv MovDivImm;
+                Sdiv: Sdiv64 Sdiv64Imm Sdiv32 Sdiv32Imm MovSdiv MovSdivImm;
+                Or: Or64 Or64Imm Or32 Or32Imm MovOr MovOrImm;
+                And: And64 And64Imm And32 And32Imm MovAnd MovAndImm;
+                Lsh: Lsh64 Lsh64Imm Lsh32 Lsh32Imm MovLsh MovLshImm;
+                Rsh: Rsh64 Rsh64Imm Rsh32 Rsh32Imm MovRsh MovRshImm;
+                Mod: Mod64 Mod64Imm Mod32 Mod32Imm MovMod MovModImm;
+                Smod: Smod64 Smod64Imm Smod32 Smod32Imm MovSmod MovSmodImm;
+                Xor: Xor64 Xor64Imm Xor32 Xor32Imm MovXor MovXorImm;
+                Mov: Mov64 Mov64Imm Mov32 Mov32Imm MovMov MovMovImm;
+                Arsh: Arsh64 Arsh64Imm Arsh32 Arsh32Imm MovArsh MovArshImm;
             }
             branch {
                 Eq: Eq64 Eq64Imm Eq32 Eq32Imm;
@@ -62,7 +64,7 @@ pub(crate) use with_rows;
 
 macro_rules! codes {
     (
-        alu { $($alu:ident: $ar:ident $ai:ident $ar32:ident $ai32:ident;)* }
+        alu { $($alu:ident: $ar:ident $ai:ident $ar32:ident $ai32:ident $three:ident $three_imm:ident;)* }
         branch { $($jump:ident: $br:ident $bi:ident $br32:ident $bi32:ident;)* }
     ) => {
         /// What an [`Op`] does.
@@ -70,7 +72,7 @@ macro_rules! codes {
         #[repr(u8)]
         #[allow(missing_docs)]
         pub enum Code {
-            $($ar, $ai, $ar32, $ai32,)*
+            $($ar, $ai, $ar32, $ai32, $three, $three_imm,)*
             $($br, $bi, $br32, $bi32,)*
             Neg64,
             Neg32,
@@ -108,9 +110,8 @@ macro_rules! codes {
             /// Fused: a constant is added, and the result compared with another (lower and upper half of
             /// `imm`).
             AddNe,
-            /// Fused: a move and a shift of its target.
-            MovLsh,
-            MovRsh,
+            /// Fused: a product, and a constant added to it.
+            MulAdd,
             /// Fused: a two-byte load that is swapped.
             LoadSwapH,
             /// Fused: a byte is loaded and compared with a constant (offset and constant as in [`Code::AddNe`]).
@@ -124,6 +125,16 @@ macro_rules! codes {
                   (AluOp::$alu, Width::W64, true) => Code::$ai,
                   (AluOp::$alu, Width::W32, false) => Code::$ar32,
                   (AluOp::$alu, Width::W32, true) => Code::$ai32,)*
+            }
+        }
+
+        /// For an operation that follows a move to its destination, the form that does both; and whether it
+        /// has a constant.
+        const fn after_move(code: Code) -> Option<(Code, bool)> {
+            match code {
+                $(Code::$ar => Some((Code::$three, false)),
+                  Code::$ai => Some((Code::$three_imm, true)),)*
+                _ => None,
             }
         }
 
@@ -274,8 +285,12 @@ fn fuse(a: Op, b: Op) -> Option<Op> {
         (Code::Sub64Imm, Code::Ne64Imm) if same => {
             Op { code: Code::AddNe, target: b.target, imm: halves(a.imm.wrapping_neg(), b.imm)?, ..a }
         }
-        (Code::Mov64, Code::Lsh64Imm) if same => Op { code: Code::MovLsh, imm: b.imm, ..a },
-        (Code::Mov64, Code::Rsh64Imm) if same => Op { code: Code::MovRsh, imm: b.imm, ..a },
+        (Code::Mul64, Code::Add64Imm) if same => Op { code: Code::MulAdd, imm: b.imm, ..a },
+        (Code::Mov64, _) if same => match after_move(b.code)? {
+            (code, true) => Op { code, imm: b.imm, ..a },
+            // An operand that is the destination is what was moved there.
+            (code, false) => Op { code, target: if b.src == a.dst { a.src } else { b.src }.into(), ..a },
+        },
         (Code::LoadH, Code::Swap16) if same => Op { code: Code::LoadSwapH, ..a },
         (Code::LoadB, Code::Eq64Imm) if same => {
             Op { code: Code::LoadBEq, target: b.target, imm: halves(a.imm, b.imm)?, ..a }

@@ -101,7 +101,7 @@ impl Machine {
         }
         macro_rules! run_ops {
             (
-                alu { $($alu:ident: $ar:ident $ai:ident $ar32:ident $ai32:ident;)* }
+                alu { $($alu:ident: $ar:ident $ai:ident $ar32:ident $ai32:ident $three:ident $three_imm:ident;)* }
                 branch { $($jump:ident: $br:ident $bi:ident $br32:ident $bi32:ident;)* }
             ) => {
                 loop {
@@ -119,6 +119,15 @@ impl Machine {
                             Code::$ai => r[dst] = alu(AluOp::$alu, Width::W64, r[dst], op.imm),
                             Code::$ar32 => r[dst] = alu(AluOp::$alu, Width::W32, r[dst], r[src]),
                             Code::$ai32 => r[dst] = alu(AluOp::$alu, Width::W32, r[dst], op.imm),
+                            Code::$three => {
+                                let other = r[(op.target & 15) as usize];
+                                r[dst] = alu(AluOp::$alu, Width::W64, r[src], other);
+                                pc += 1;
+                            }
+                            Code::$three_imm => {
+                                r[dst] = alu(AluOp::$alu, Width::W64, r[src], op.imm);
+                                pc += 1;
+                            }
                         )*
                         $(
                             Code::$br => {
@@ -226,12 +235,8 @@ impl Machine {
                             }
                             pc += 1;
                         }
-                        Code::MovLsh => {
-                            r[dst] = r[src] << (op.imm & 63);
-                            pc += 1;
-                        }
-                        Code::MovRsh => {
-                            r[dst] = r[src] >> (op.imm & 63);
+                        Code::MulAdd => {
+                            r[dst] = r[dst].wrapping_mul(r[src]).wrapping_add(op.imm);
                             pc += 1;
                         }
                         Code::LoadSwapH => {

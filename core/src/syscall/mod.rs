@@ -22,6 +22,7 @@ use alloc::sync::Arc;
 
 use crate::arena::Memory;
 use crate::errno::Errno;
+use crate::interp::Mode;
 use crate::jit::Compiler;
 use crate::object::btf::kernel::KernelTypes;
 use crate::object::btf::{Btf, BtfError};
@@ -54,6 +55,7 @@ pub struct Kernel<M> {
     capabilities: u64,
     compiler: Option<Box<dyn Compiler<M> + Send>>,
     kernel_types: Option<Arc<KernelTypes>>,
+    mode: Mode,
 }
 
 /// BTF that was loaded.
@@ -130,12 +132,18 @@ impl<M: Memory + 'static> Kernel<M> {
             capabilities: u64::MAX,
             compiler: None,
             kernel_types: None,
+            mode: Mode::Plain,
         }
     }
 
     /// Test runs compile with this from now on; without one, and what it does not compile, they interpret.
     pub fn set_compiler(&mut self, compiler: Option<Box<dyn Compiler<M> + Send>>) {
         self.compiler = compiler;
+    }
+
+    /// How closely test runs are watched where they are interpreted; [`Mode::Plain`] until this is called.
+    pub fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
     }
 
     /// The capabilities that later calls have; all of them until this is called.

@@ -8,7 +8,7 @@ use crate::arena::{Memory, OutOfArena};
 use crate::errno::Errno;
 use crate::helper::RunContext;
 use crate::image::Image;
-use crate::interp::{Machine, Stop};
+use crate::interp::{Machine, Mode, Stop};
 use crate::program::test_run::{Input, MOST_DATA, Output, Run};
 use crate::resources::Resources;
 
@@ -48,7 +48,7 @@ impl<M: Memory + 'static> Kernel<M> {
             }
             let stop = match compiled {
                 Some(code) => code.run(&program.image, &mut self.resources, &mut run.context, BUDGET),
-                None => interpret(&program.image, &mut self.resources, &mut run.context),
+                None => interpret(&program.image, self.mode, &mut self.resources, &mut run.context),
             };
             let Ok(stop) = stop else {
                 result = Err(Errno::ENOMEM);
@@ -74,10 +74,12 @@ impl<M: Memory + 'static> Kernel<M> {
 /// One round without machine code.
 fn interpret<M: Memory>(
     image: &Image,
+    mode: Mode,
     resources: &mut Resources<M>,
     run: &mut RunContext,
 ) -> Result<Stop, OutOfArena> {
     let mut machine = Machine::new(image, resources, run.context)?;
+    machine.mode = mode;
     let stop = machine.run(image, resources, run, BUDGET);
     machine.release(resources);
     Ok(stop)

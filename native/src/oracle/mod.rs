@@ -104,6 +104,13 @@ impl Fresh {
     }
 }
 
+impl Fresh {
+    /// Sets what a system call can't: the compiler, how closely test runs are watched.
+    pub fn configure(&self, change: impl FnOnce(&mut Kernel<ReservedMemory>)) {
+        change(&mut self.0.borrow_mut());
+    }
+}
+
 impl Bpf for Fresh {
     fn bpf_at(&self, command: i32, attr: u64, size: u32) -> i64 {
         let answer = self.0.borrow_mut().bpf(command, attr, size, &mut ProcessMemory);
