@@ -56,19 +56,33 @@ impl fmt::Debug for Lazy {
     }
 }
 
+/// An array map that a program names: what a look-up needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Array {
+    /// Address of its handle.
+    pub handle: u32,
+    /// Address of its first value.
+    pub base: u32,
+    /// Bytes from one value to the next.
+    pub stride: u32,
+    /// Number of values.
+    pub len: u32,
+}
+
 /// A program as the engines take it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Image {
     insns: Vec<Insn>,
     access: Vec<Access>,
     functions: Vec<Function>,
+    arrays: Vec<Array>,
     exact: Lazy,
     fused: Lazy,
 }
 
 impl Image {
     fn new(insns: Vec<Insn>, access: Vec<Access>, functions: Vec<Function>) -> Image {
-        Image { insns, access, functions, exact: Lazy::default(), fused: Lazy::default() }
+        Image { insns, access, functions, arrays: Vec::new(), exact: Lazy::default(), fused: Lazy::default() }
     }
 
     /// The slots lowered, one operation each; made when first asked for.
@@ -122,6 +136,15 @@ impl Image {
     /// How each slot's load or store is performed.
     pub fn access(&self) -> &[Access] {
         &self.access
+    }
+    /// The image, with what look-ups of its array maps need, in any order.
+    #[must_use]
+    pub fn with_arrays(self, arrays: Vec<Array>) -> Image {
+        Image { arrays, ..self }
+    }
+    /// The array maps that it names, where that is known.
+    pub fn arrays(&self) -> &[Array] {
+        &self.arrays
     }
     /// The functions, by start.
     pub fn functions(&self) -> &[Function] {

@@ -32,6 +32,7 @@ again:
     r2 = r8
     r2 >>= 7
     r8 ^= r2
+    if r8 == 0 goto five
     r3 = *(u16 *)(r6 +2)
     r3 = be16 r3
     r0 += r3
@@ -47,6 +48,15 @@ other:
     r2 = r7
     call mix
     r0 += r8
+    r3 += r0
+    r3 = r0
+    r3 /= r3
+    r0 *= r8
+    r0 += 12345
+    r5 = r0
+    r0 *= 31
+    r0 += -7
+    r0 -= r5
     *(u64 *)(r10 -8) = r0
     r1 = r7
     r1 &= 3
@@ -61,6 +71,7 @@ check:
     r0 = *(u64 *)(r10 -8)
     exit
 .func mix
+    r3 = 5
     r6 = r1
     r6 *= r2
     r0 = r6

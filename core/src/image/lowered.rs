@@ -110,8 +110,16 @@ macro_rules! codes {
             /// Fused: a constant is added, and the result compared with another (lower and upper half of
             /// `imm`).
             AddNe,
-            /// Fused: a product, and a constant added to it.
+            /// Fused: a product, and a constant added to it; with a constant factor, both as in
+            /// [`Code::AddNe`].
             MulAdd,
+            MulImmAdd,
+            /// Fused: two of a kind; the second one's registers in the bytes of `target`.
+            AddPair,
+            MovPair,
+            /// Fused: a register is copied, the copy shifted, and combined with the register.
+            XorLsh,
+            XorRsh,
             /// Fused: a two-byte load that is swapped.
             LoadSwapH,
             /// Fused: a byte is loaded and compared with a constant (offset and constant as in [`Code::AddNe`]).
@@ -266,6 +274,11 @@ pub fn fused(image: &Image) -> Vec<Op> {
         if let Some(both) = fuse(ops[at - 1], ops[at]) {
             ops[at - 1] = both;
         }
+        if at > 1
+            && let Some(three) = fuse_xor(ops[at - 2], ops[at])
+        {
+            ops[at - 2] = three;
+        }
     }
     ops
 }
@@ -274,6 +287,22 @@ pub fn fused(image: &Image) -> Vec<Op> {
 fn halves(lower: u64, upper: u64) -> Option<u64> {
     let fits = |value: u64| i32::try_from(value as i64).ok();
     Some(u64::from(fits(lower)? as u32) | u64::from(fits(upper)? as u32) << 32)
+}
+
+/// A fused move and shift, and what combines the result with what was moved: a step of many hashes.
+fn fuse_xor(pair: Op, c: Op) -> Option<Op> {
+    let code = match pair.code {
+        Code::MovLshImm => Code::XorLsh,
+        Code::MovRshImm => Code::XorRsh,
+        _ => return None,
+    };
+    let combines = c.code == Code::Xor64 && c.dst == pair.src && c.src == pair.dst && pair.src != pair.dst;
+    combines.then_some(Op { code, ..pair })
+}
+
+/// Both registers of an operation, as the fused ones keep those of the second.
+fn registers(op: Op) -> u32 {
+    u32::from(op.dst) | u32::from(op.src) << 8
 }
 
 fn fuse(a: Op, b: Op) -> Option<Op> {
@@ -286,6 +315,11 @@ fn fuse(a: Op, b: Op) -> Option<Op> {
             Op { code: Code::AddNe, target: b.target, imm: halves(a.imm.wrapping_neg(), b.imm)?, ..a }
         }
         (Code::Mul64, Code::Add64Imm) if same => Op { code: Code::MulAdd, imm: b.imm, ..a },
+        (Code::Mul64Imm, Code::Add64Imm) if same => {
+            Op { code: Code::MulImmAdd, imm: halves(a.imm, b.imm)?, ..a }
+        }
+        (Code::Add64, Code::Add64) => Op { code: Code::AddPair, target: registers(b), ..a },
+        (Code::Mov64, Code::Mov64) => Op { code: Code::MovPair, target: registers(b), ..a },
         (Code::Mov64, _) if same => match after_move(b.code)? {
             (code, true) => Op { code, imm: b.imm, ..a },
             // An operand that is the destination is what was moved there.

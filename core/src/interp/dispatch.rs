@@ -25,7 +25,8 @@ impl Machine {
         run: &mut RunContext,
         limit: u64,
     ) -> Stop {
-        let mut r = [0_u64; 16];
+        // As many as a byte can name: no index needs a check.
+        let mut r = [0_u64; 256];
         r[..Reg::COUNT].copy_from_slice(&self.registers);
         let mut pc = self.pc.index();
         // `limit - executed` before slot 0 of the straight run that `pc` is in: a jump adds what it skips.
@@ -67,7 +68,7 @@ impl Machine {
         }
         macro_rules! address {
             ($base:expr, $off:expr, $size:ident, $write:expr) => {{
-                let address = r[usize::from($base & 15)].wrapping_add($off);
+                let address = r[usize::from($base)].wrapping_add($off);
                 if strict
                     && let Err(violation) = resources.arena.check(address, Size::$size.bytes().into(), $write)
                 {
@@ -112,7 +113,7 @@ impl Machine {
                         sync!();
                         return Stop::Trap(Trap { pc: self.pc, kind: TrapKind::Jump(pc as i64) });
                     };
-                    let (dst, src) = (usize::from(op.dst & 15), usize::from(op.src & 15));
+                    let (dst, src) = (usize::from(op.dst), usize::from(op.src));
                     match op.code {
                         $(
                             Code::$ar => r[dst] = alu(AluOp::$alu, Width::W64, r[dst], r[src]),
@@ -120,7 +121,7 @@ impl Machine {
                             Code::$ar32 => r[dst] = alu(AluOp::$alu, Width::W32, r[dst], r[src]),
                             Code::$ai32 => r[dst] = alu(AluOp::$alu, Width::W32, r[dst], op.imm),
                             Code::$three => {
-                                let other = r[(op.target & 15) as usize];
+                                let other = r[usize::from(op.target as u8)];
                                 r[dst] = alu(AluOp::$alu, Width::W64, r[src], other);
                                 pc += 1;
                             }
@@ -238,6 +239,34 @@ impl Machine {
                         Code::MulAdd => {
                             r[dst] = r[dst].wrapping_mul(r[src]).wrapping_add(op.imm);
                             pc += 1;
+                        }
+                        Code::MulImmAdd => {
+                            let product = r[dst].wrapping_mul(op.imm as i32 as u64);
+                            r[dst] = product.wrapping_add((op.imm as i64 >> 32) as u64);
+                            pc += 1;
+                        }
+                        Code::AddPair => {
+                            r[dst] = r[dst].wrapping_add(r[src]);
+                            let (dst, src) = (op.target as u8, (op.target >> 8) as u8);
+                            r[usize::from(dst)] = r[usize::from(dst)].wrapping_add(r[usize::from(src)]);
+                            pc += 1;
+                        }
+                        Code::MovPair => {
+                            r[dst] = r[src];
+                            r[usize::from(op.target as u8)] = r[usize::from((op.target >> 8) as u8)];
+                            pc += 1;
+                        }
+                        Code::XorLsh => {
+                            let (value, shifted) = (r[src], r[src] << (op.imm & 63));
+                            r[dst] = shifted;
+                            r[src] = value ^ shifted;
+                            pc += 2;
+                        }
+                        Code::XorRsh => {
+                            let (value, shifted) = (r[src], r[src] >> (op.imm & 63));
+                            r[dst] = shifted;
+                            r[src] = value ^ shifted;
+                            pc += 2;
                         }
                         Code::LoadSwapH => {
                             r[dst] = u64::from((load!(op, op.imm, H) as u16).swap_bytes());

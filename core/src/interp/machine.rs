@@ -341,15 +341,15 @@ impl Machine {
         Ok(Flow::Jump(to))
     }
 
-    fn wide(&self) -> [u64; 16] {
-        let mut r = [0; 16];
+    fn wide(&self) -> [u64; 256] {
+        let mut r = [0; 256];
         r[..Reg::COUNT].copy_from_slice(&self.registers);
         r
     }
 
     /// Begins a frame that returns to slot `back`; `false` where there are too many.
     #[inline(always)]
-    pub(super) fn enter(&mut self, back: u32, r: &mut [u64; 16]) -> bool {
+    pub(super) fn enter(&mut self, back: u32, r: &mut [u64; 256]) -> bool {
         if self.callers.len() + 1 >= MAX_FRAMES {
             return false;
         }
@@ -360,7 +360,7 @@ impl Machine {
 
     /// Ends a frame: where it returns to; `None` for the program's own.
     #[inline(always)]
-    pub(super) fn leave(&mut self, r: &mut [u64; 16]) -> Option<u32> {
+    pub(super) fn leave(&mut self, r: &mut [u64; 256]) -> Option<u32> {
         let caller = self.callers.pop()?;
         [r[6], r[7], r[8], r[9]] = caller.saved;
         r[10] = r[10].wrapping_add(FRAME_LEN.into());

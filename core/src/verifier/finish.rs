@@ -7,8 +7,9 @@ use super::observer::Observer;
 use super::state::{MAX_FRAMES, MAX_STACK};
 use super::{Rejection, Verifier, cfg, policy, reject};
 use crate::errno::Errno;
-use crate::image::{Access, Function, Image};
+use crate::image::{Access, Array, Function, Image};
 use crate::isa::{CallTarget, Imm64, Insn, Pc, Reg};
+use crate::map::types::ARRAY;
 
 impl<O: Observer> Verifier<O> {
     /// Every chain of calls stays within the stack and the number of frames.
@@ -111,6 +112,11 @@ impl<O: Observer> Verifier<O> {
         let functions = self.functions.iter();
         let functions =
             functions.map(|f| Function { start: Pc(f.start), stack_depth: f.stack_depth }).collect();
-        Image::verified(insns, access, functions)
+        let arrays = self.maps.iter().filter(|info| info.spec.map_type == ARRAY);
+        let arrays = arrays.filter_map(|info| {
+            let (stride, len) = (info.spec.value_size.next_multiple_of(8), info.spec.max_entries);
+            Some(Array { handle: info.handle, base: info.direct_value?, stride, len })
+        });
+        Image::verified(insns, access, functions).with_arrays(arrays.collect())
     }
 }

@@ -385,9 +385,9 @@ fn sum(had: Known, imm: i32, w: bool) -> Known {
             _ => Known::NOTHING,
         },
         Known::Frame(_) => Known::Bits(32),
-        Known::Bits(bits) if w && imm >= 0 => {
-            Known::Bits((bits.max(Known::of(imm as u64).bits()) + 1).min(64))
+        Known::Bits(_) | Known::Constant(_) if w && imm >= 0 => {
+            Known::Bits((had.bits().max(Known::of(imm as u64).bits()) + 1).min(64))
         }
-        Known::Bits(_) => Known::Bits(if w { 64 } else { 32 }),
+        Known::Bits(_) | Known::Constant(_) => Known::Bits(if w { 64 } else { 32 }),
     }
 }

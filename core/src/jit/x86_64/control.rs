@@ -52,7 +52,10 @@ impl Emitter<'_> {
                     self.set(Reg::R0, Known::of(value));
                     self.flags = None;
                 }
-                None => self.service(number, pc),
+                None => match self.array(number) {
+                    Some(array) => self.look_up(array),
+                    None => self.service(number, pc),
+                },
             },
             Insn::Call(CallTarget::Local(offset)) => {
                 let Some(function) = self.plan.function_at(target(offset.into())) else {

@@ -19,19 +19,22 @@ pub(super) enum Known {
     Bits(u8),
     /// r10 and this.
     Frame(i32),
+    /// It is this.
+    Constant(u64),
 }
 
 impl Known {
     pub(super) const NOTHING: Known = Known::Bits(64);
 
     pub(super) fn of(value: u64) -> Known {
-        Known::Bits((64 - value.leading_zeros()) as u8)
+        Known::Constant(value)
     }
     /// How many bits it has at most; addresses of the arena have 32.
     pub(super) fn bits(self) -> u8 {
         match self {
             Known::Bits(bits) => bits,
             Known::Frame(_) => 32,
+            Known::Constant(value) => (64 - value.leading_zeros()) as u8,
         }
     }
 }
@@ -83,7 +86,8 @@ impl<'a> Emitter<'a> {
             image,
             plan,
             features,
-            out: Buffer::default(),
+            // Most instructions take less.
+            out: Buffer::new(8 * image.insns().len()),
             known: [Known::NOTHING; Reg::COUNT],
             truncated: None,
             flags: None,

@@ -86,7 +86,7 @@ pub struct Place {
 }
 
 /// Where emitted bytes go.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Buffer {
     bytes: Vec<u8>,
     at: usize,
@@ -96,6 +96,10 @@ pub struct Buffer {
 pub const RESERVE: usize = 512;
 
 impl Buffer {
+    /// An empty one, with room for that many bytes at first.
+    pub fn new(len: usize) -> Buffer {
+        Buffer { bytes: alloc::vec![0; len], at: 0 }
+    }
     /// Begins anew, keeping the room.
     pub fn clear(&mut self) {
         self.at = 0;

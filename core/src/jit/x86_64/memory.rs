@@ -2,10 +2,13 @@
 
 use super::Unsupported;
 use super::emitter::{Emitter, Known, To};
-use super::encode::{Condition, Gpr, Group1, Place, W32, W64};
+use super::encode::{Condition, Gpr, Group1, Place, Shift, W32, W64};
 use super::layout::{BASE, LEFT, SCRATCH, SPILL, TRUNCATED, field, gpr, last};
-use crate::image::Access;
+use crate::image::{Access, Array};
 use crate::isa::{AtomicOp, Operand, Pc, Reg, Size};
+
+/// `bpf_map_lookup_elem`
+const LOOK_UP: i32 = 1;
 
 impl Emitter<'_> {
     /// Where an access goes: the low 32 bits of its register, its offset, and the arena's base.
@@ -215,6 +218,45 @@ impl Emitter<'_> {
         let stub = self.out.jump32(Some(Condition::NotEqual));
         self.fix(stub, To::Leave(None, pc));
         self.called();
+    }
+
+    /// The array that a call looks up in, where that is known.
+    pub(super) fn array(&self, helper: i32) -> Option<Array> {
+        let Known::Constant(handle) = self.known[Reg::R1.index()] else { return None };
+        let array = self.image.arrays().iter().find(|array| u64::from(array.handle) == handle)?;
+        // The compared length is a sign-extended constant, and so is the factor.
+        let fits =
+            helper == LOOK_UP && i32::try_from(array.len).is_ok() && i32::try_from(array.stride).is_ok();
+        fits.then_some(*array)
+    }
+
+    /// `bpf_map_lookup_elem` in an array: the value's address, or 0 past the end.
+    pub(super) fn look_up(&mut self, array: Array) {
+        let r0 = gpr(Reg::R0);
+        let key = self.place(Reg::R2, 0);
+        self.out.load(4, r0, key);
+        self.out.group1_imm(W32, Group1::Cmp, r0, array.len as i32);
+        let inside = self.out.jump8(Some(Condition::Below));
+        self.out.mov_imm(r0, 0);
+        let over = self.out.jump8(None);
+        let here = self.out.at();
+        self.out.lead8(inside, here);
+        match array.stride.is_power_of_two() {
+            true => self.out.shift_imm(W64, Shift::Left, r0, array.stride.trailing_zeros() as u8),
+            false => self.out.multiply_imm(W64, r0, r0, array.stride as i32),
+        }
+        match i32::try_from(array.base) {
+            Ok(base) => self.out.group1_imm(W64, Group1::Add, r0, base),
+            Err(_) => {
+                self.out.mov_imm(SCRATCH, array.base.into());
+                self.out.group1(W64, Group1::Add, r0, SCRATCH);
+            }
+        }
+        let here = self.out.at();
+        self.out.lead8(over, here);
+        self.called();
+        // Values lie in the arena.
+        self.set(Reg::R0, Known::Bits(32));
     }
 
     /// What a call leaves of what was known.
