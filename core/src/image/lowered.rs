@@ -158,6 +158,9 @@ macro_rules! codes {
 }
 with_rows!(codes);
 
+/// `bpf_tail_call`
+const TAIL_CALL: i32 = 12;
+
 const OTHER: Op = Op { code: Code::Other, dst: 0, src: 0, target: 0, imm: 0 };
 
 fn signed(imm: i32) -> u64 {
@@ -246,7 +249,10 @@ fn one(insn: &Insn, at: usize, slots: usize, access: Access) -> Op {
             }
             None => OTHER,
         },
-        Insn::Call(CallTarget::Helper(number)) => Op { code: Code::CallHelper, imm: signed(number), ..OTHER },
+        // A tail call is none of the helpers.
+        Insn::Call(CallTarget::Helper(number)) if number != TAIL_CALL => {
+            Op { code: Code::CallHelper, imm: signed(number), ..OTHER }
+        }
         Insn::Call(CallTarget::Local(offset)) => match target(offset.into()) {
             Some(target) => Op { code: Code::CallLocal, target, ..OTHER },
             None => OTHER,

@@ -16,7 +16,7 @@ impl Machine {
     ///
     /// From one source two loops: the exact one stops at the limit, checks strictly if asked and writes
     /// through the journal; the other one looks at the limit only where it jumps back, calls or returns,
-    /// and so may pass it by twice the number of slots.
+    /// and so may pass it by twice the number of slots. `None` where it goes on in another image.
     pub(super) fn dispatch<M: Memory, const EXACT: bool>(
         &mut self,
         image: &Image,
@@ -24,7 +24,7 @@ impl Machine {
         resources: &mut Resources<M>,
         run: &mut RunContext,
         limit: u64,
-    ) -> Stop {
+    ) -> Option<Stop> {
         // As many as a byte can name: no index needs a check.
         let mut r = [0_u64; 256];
         r[..Reg::COUNT].copy_from_slice(&self.registers);
@@ -43,7 +43,7 @@ impl Machine {
         macro_rules! stop {
             ($stop:expr) => {{
                 sync!();
-                return $stop;
+                return Some($stop);
             }};
         }
         // The instruction that traps counts as run.
@@ -51,7 +51,7 @@ impl Machine {
             ($kind:expr) => {{
                 sync!();
                 self.executed += 1;
-                return Stop::Trap(Trap { pc: self.pc, kind: $kind });
+                return Some(Stop::Trap(Trap { pc: self.pc, kind: $kind }));
             }};
         }
         // To a target; `$slots` is how many the jumping instruction has.
@@ -111,7 +111,7 @@ impl Machine {
                     }
                     let Some(op) = ops.get(pc) else {
                         sync!();
-                        return Stop::Trap(Trap { pc: self.pc, kind: TrapKind::Jump(pc as i64) });
+                        return Some(Stop::Trap(Trap { pc: self.pc, kind: TrapKind::Jump(pc as i64) }));
                     };
                     let (dst, src) = (usize::from(op.dst), usize::from(op.src));
                     match op.code {
@@ -201,18 +201,24 @@ impl Machine {
                             }
                         }
                         Code::Exit => match self.leave(&mut r) {
-                            Some(back) => jump!(back, 1),
+                            Some((back, false)) => jump!(back, 1),
+                            Some((back, true)) => {
+                                sync!();
+                                self.executed += 1;
+                                self.pc = Pc(back);
+                                return None;
+                            }
                             None => {
                                 sync!();
                                 self.executed += 1;
-                                return Stop::Exit(r[0]);
+                                return Some(Stop::Exit(r[0]));
                             }
                         },
                         Code::Other => {
                             sync!();
                             self.executed += 1;
                             let Some(&insn) = image.insns().get(pc) else {
-                                return Stop::Trap(Trap { pc: self.pc, kind: TrapKind::Jump(pc as i64) });
+                                return Some(Stop::Trap(Trap { pc: self.pc, kind: TrapKind::Jump(pc as i64) }));
                             };
                             let access = image.access().get(pc).copied().unwrap_or_default();
                             let flow = self.one(insn, access, resources, run);
@@ -220,11 +226,15 @@ impl Machine {
                             let to = match flow {
                                 Ok(Flow::Next) => i64::from(self.pc.0) + i64::from(insn.slots()),
                                 Ok(Flow::Jump(to)) => to,
-                                Ok(Flow::Exit) => return Stop::Exit(r[0]),
-                                Err(kind) => return Stop::Trap(Trap { pc: self.pc, kind }),
+                                Ok(Flow::Exit) => return Some(Stop::Exit(r[0])),
+                                Ok(Flow::Replaced) => {
+                                    self.pc = Pc(0);
+                                    return None;
+                                }
+                                Err(kind) => return Some(Stop::Trap(Trap { pc: self.pc, kind })),
                             };
                             let Ok(to) = u32::try_from(to) else {
-                                return Stop::Trap(Trap { pc: self.pc, kind: TrapKind::Jump(to) });
+                                return Some(Stop::Trap(Trap { pc: self.pc, kind: TrapKind::Jump(to) }));
                             };
                             jump!(to, 1);
                         }

@@ -1,5 +1,6 @@
 //! A run in progress.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -8,6 +9,7 @@ use crate::arena::{Fault, Memory, ObjectKind, OutOfArena, Rmw, Violation};
 use crate::helper::{self, Call, HelperFault, RunContext};
 use crate::image::{Access, Image};
 use crate::isa::{AtomicOp, CallTarget, Imm64, Insn, Operand, PacketOffset, Pc, Reg, Size, Width};
+use crate::map::Reference;
 use crate::resources::Resources;
 
 /// Most frames of a call chain.
@@ -16,6 +18,10 @@ const MAX_FRAMES: usize = 8;
 const FRAME_LEN: u32 = 512;
 /// Times that a program may pass `may_goto`.
 const MAY_GOTO: u64 = 1 << 23;
+/// Tail calls of a run (bpf-helpers(7): 33).
+const MAX_TAIL_CALLS: u32 = 33;
+/// `bpf_tail_call`
+const TAIL_CALL: i32 = 12;
 
 /// How closely a run is watched.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -93,10 +99,11 @@ impl From<Fault> for TrapKind {
 }
 
 /// What a return restores.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 struct Caller {
     back: u32,
     saved: [u64; 4],
+    image: Option<Arc<Image>>,
 }
 
 /// A frame of a run.
@@ -124,11 +131,16 @@ pub struct Machine {
     callers: Vec<Caller>,
     stack: u32,
     may_goto: u64,
+    /// The image of the frame in hand, where a tail call led to another than the run's.
+    image: Option<Arc<Image>>,
+    tail_calls: u32,
 }
 
 /// Where control goes.
 pub(super) enum Flow {
     Next,
+    /// To the beginning of another image.
+    Replaced,
     Jump(i64),
     Exit,
 }
@@ -157,6 +169,8 @@ impl Machine {
             callers: Vec::new(),
             stack,
             may_goto: MAY_GOTO,
+            image: None,
+            tail_calls: 0,
         })
     }
 
@@ -189,12 +203,30 @@ impl Machine {
         budget: u64,
     ) -> Stop {
         let limit = self.executed.saturating_add(budget);
+        loop {
+            // A tail call replaces the image; a return may bring the caller's back.
+            let current = self.image.clone();
+            let image = current.as_deref().unwrap_or(image);
+            if let Some(stop) = self.run_image(image, resources, run, limit) {
+                return stop;
+            }
+        }
+    }
+
+    /// Runs until the machine stops or goes on in another image: `None`.
+    fn run_image<M: Memory>(
+        &mut self,
+        image: &Image,
+        resources: &mut Resources<M>,
+        run: &mut RunContext,
+        limit: u64,
+    ) -> Option<Stop> {
         if self.mode == Mode::Plain && resources.arena.memory_mut().unrecorded().is_some() {
             // From one jump back, call or return to the next a run passes every slot at most once.
             let slack = 2 * image.insns().len() as u64 + 16;
-            if budget > slack {
+            if limit - self.executed > slack {
                 match self.dispatch::<M, false>(image, image.fused(), resources, run, limit - slack) {
-                    Stop::Budget => {}
+                    Some(Stop::Budget) => {}
                     stop => return stop,
                 }
             }
@@ -304,6 +336,7 @@ impl Machine {
                     return Ok(self.jump(off.into()));
                 }
             }
+            Insn::Call(CallTarget::Helper(TAIL_CALL)) => return self.tail_call(resources),
             Insn::Call(CallTarget::Helper(number)) => {
                 let mut args = [0; 5];
                 args.copy_from_slice(&self.registers[1..6]);
@@ -319,7 +352,7 @@ impl Machine {
             Insn::CallReg { reg } => return self.call(self.get(reg) as i64),
             Insn::Exit => {
                 let mut r = self.wide();
-                let Some(back) = self.leave(&mut r) else { return Ok(Flow::Exit) };
+                let Some((back, _)) = self.leave(&mut r) else { return Ok(Flow::Exit) };
                 self.registers.copy_from_slice(&r[..Reg::COUNT]);
                 return Ok(Flow::Jump(back.into()));
             }
@@ -353,18 +386,38 @@ impl Machine {
         if self.callers.len() + 1 >= MAX_FRAMES {
             return false;
         }
-        self.callers.push(Caller { back, saved: [r[6], r[7], r[8], r[9]] });
+        self.callers.push(Caller { back, saved: [r[6], r[7], r[8], r[9]], image: self.image.clone() });
         r[10] = r[10].wrapping_sub(FRAME_LEN.into());
         true
     }
 
-    /// Ends a frame: where it returns to; `None` for the program's own.
+    /// Ends a frame: where it returns to, and whether in another image; `None` for the program's own.
     #[inline(always)]
-    pub(super) fn leave(&mut self, r: &mut [u64; 256]) -> Option<u32> {
+    pub(super) fn leave(&mut self, r: &mut [u64; 256]) -> Option<(u32, bool)> {
         let caller = self.callers.pop()?;
         [r[6], r[7], r[8], r[9]] = caller.saved;
         r[10] = r[10].wrapping_add(FRAME_LEN.into());
-        Some(caller.back)
+        // Only a tail call makes them differ, and its image lives as long as this one is noted.
+        let replaced = self.image.is_some() || caller.image.is_some();
+        self.image = caller.image;
+        Some((caller.back, replaced))
+    }
+
+    /// `bpf_tail_call(context, map, index)`: goes on in another program, in this frame; where there is none, or
+    /// there were too many, with the next instruction.
+    fn tail_call<M: Memory>(&mut self, resources: &mut Resources<M>) -> Result<Flow, TrapKind> {
+        let handle = self.registers[2];
+        let id = resources.map_at(handle).ok_or(TrapKind::Helper(HelperFault::NoMap(handle)))?;
+        let key = (self.registers[3] as u32).to_le_bytes();
+        let reference = resources.map(id).and_then(|(map, _)| map.reference(&key));
+        let Some(Reference::Program(program)) = reference else { return Ok(Flow::Next) };
+        let Some(image) = resources.images.get(&program) else { return Ok(Flow::Next) };
+        if self.tail_calls == MAX_TAIL_CALLS {
+            return Ok(Flow::Next);
+        }
+        self.tail_calls += 1;
+        self.image = Some(Arc::clone(image));
+        Ok(Flow::Replaced)
     }
 
     fn atomic<M: Memory>(
