@@ -1,6 +1,6 @@
 //! What a user has open, as plain versioned data: replayed, it gives the same page.
 
-use crate::protocol::{Action, Document};
+use crate::protocol::{Action, Document, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// Everything that a reload must not lose.
@@ -62,8 +62,51 @@ pub enum Theme {
     Dark,
 }
 
-/// The version that [`Session::save`] writes.
+/// The version that [`Session::save`] and [`Shared::to_bytes`] write.
 const VERSION: u8 = 1;
+
+/// A session on its way to someone else, with what its sender saw.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Shared {
+    /// The sender's [`BUILD`](crate::protocol::BUILD).
+    pub build: String,
+    /// The verdict there, and the number of instructions walked.
+    pub answer: Option<(Verdict, u32)>,
+    /// The session.
+    pub session: Session,
+}
+
+impl Shared {
+    /// As bytes for a file, or, compressed, for a link.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.push(VERSION);
+        bytes.extend(crate::protocol::encode(self));
+        bytes
+    }
+
+    /// From such bytes.
+    ///
+    /// # Errors
+    /// Where they are of another version, or none.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Shared, String> {
+        match bytes.strip_prefix(MAGIC).and_then(<[u8]>::split_first) {
+            Some((&VERSION, rest)) => {
+                crate::protocol::decode(rest).map_err(|_| "the session is damaged".into())
+            }
+            Some((version, _)) => Err(format!("a session of version {version}; this page reads {VERSION}")),
+            None => Err("not a session of glasshive".into()),
+        }
+    }
+
+    /// Whether bytes begin as a session does.
+    pub fn is_one(bytes: &[u8]) -> bool {
+        bytes.starts_with(MAGIC)
+    }
+}
+
+/// What a session file begins with.
+const MAGIC: &[u8] = b"glasshive session\n";
 
 impl Session {
     /// A session that shows a program of the gallery.
@@ -97,10 +140,11 @@ impl Session {
     }
 }
 
-/// RFC 4648 section 5, without padding.
+/// The digits of RFC 4648 section 5, which addresses may hold.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-fn base64(bytes: &[u8]) -> String {
+/// Bytes as text, by RFC 4648 section 5, without padding.
+pub fn base64(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() * 4 / 3 + 4);
     for three in bytes.chunks(3) {
         let wide =
@@ -112,7 +156,8 @@ fn base64(bytes: &[u8]) -> String {
     out
 }
 
-fn unbase64(text: &str) -> Option<Vec<u8>> {
+/// Text as bytes again; `None` where it is no such text.
+pub fn unbase64(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() * 3 / 4);
     for four in text.as_bytes().chunks(4) {
         if four.len() == 1 {
@@ -148,6 +193,18 @@ mod tests {
     fn what_is_none_is_refused() {
         for text in ["", "A", "!!!!", "AgAA", "AQ"] {
             assert_eq!(Session::load(text), None);
+        }
+    }
+
+    #[test]
+    fn a_shared_session_comes_back() {
+        let session = Session::of_gallery("protocols");
+        let shared = Shared { build: "0".into(), answer: Some((Verdict::Accepted, 20)), session };
+        let bytes = shared.to_bytes();
+        assert!(Shared::is_one(&bytes));
+        assert_eq!(Shared::from_bytes(&bytes), Ok(shared));
+        for end in 0..bytes.len() {
+            assert!(Shared::from_bytes(&bytes[..end]).is_err());
         }
     }
 

@@ -35,6 +35,7 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
                 <button onclick={link.callback(|_: MouseEvent| Msg::Stop)}>{"Stop"}</button>
             }
             <button class="primary" disabled={!runs} onclick={link.callback(|_: MouseEvent| Msg::Run)}>{ run }</button>
+            <button class="wide" onclick={link.callback(|_: MouseEvent| Msg::Share)}>{"Share"}</button>
             <button class="icon" aria-label={theme.1} title={theme.1}
                 onclick={link.callback(|_: MouseEvent| Msg::Theme)}>{ theme.0 }</button>
             <button class="icon wide" aria-label="Keys" title="Keys (?)"
@@ -132,7 +133,7 @@ pub fn gallery(app: &App, link: &Scope<App>) -> Html {
         <Dialog title="Gallery" onclose={link.callback(|()| Msg::Gallery(false))}>
             <ul class="examples">{ for gallery::examples().map(row) }</ul>
             <div class="foot">
-                { file_button(link, "Open a file", ".o,.s,.asm,.txt,.bpf,.pcap,.cap") }
+                { file_button(link, "Open a file", ".o,.s,.asm,.txt,.bpf,.pcap,.cap,.glasshive") }
                 <button onclick={link.callback(|_: MouseEvent| Msg::Blank)}>{"Type assembly"}</button>
                 <span class="muted">{"An object that clang built, assembly, or a capture; dropped on the page, it opens too."}</span>
             </div>

@@ -1,5 +1,6 @@
 //! The page's keys: a table, and the listener that reads it.
 
+use super::listener::Listener;
 use super::{App, Msg};
 use crate::session::Tab;
 use wasm_bindgen::prelude::*;
@@ -42,40 +43,20 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("Esc", "Close what lies over the page"),
 ];
 
-/// Listens on the document for as long as it is kept.
-pub struct Keyboard {
-    listener: Closure<dyn FnMut(Event)>,
-}
-
-impl Keyboard {
-    /// Begins to listen.
-    pub fn listen(link: Scope<App>) -> Keyboard {
-        let listener = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
-            let Some(event) = event.dyn_ref::<KeyboardEvent>() else { return };
-            let modified = event.ctrl_key() || event.meta_key() || event.alt_key();
-            if event.default_prevented() || modified || takes_text(event) {
-                return;
-            }
-            if let Some(key) = KEYS.iter().find(|key| key.key == event.key()) {
-                event.prevent_default();
-                link.send_message((key.message)());
-            }
-        });
-        if let Some(document) = web_sys::window().and_then(|w| w.document()) {
-            let function = listener.as_ref().unchecked_ref();
-            let _ = document.add_event_listener_with_callback("keydown", function);
+/// Listens on the document for the keys of the table.
+pub fn listen(link: Scope<App>) -> Option<Listener> {
+    let document = web_sys::window()?.document()?;
+    Some(Listener::on(document.into(), "keydown", move |event: Event| {
+        let Some(event) = event.dyn_ref::<KeyboardEvent>() else { return };
+        let modified = event.ctrl_key() || event.meta_key() || event.alt_key();
+        if event.default_prevented() || modified || takes_text(event) {
+            return;
         }
-        Keyboard { listener }
-    }
-}
-
-impl Drop for Keyboard {
-    fn drop(&mut self) {
-        if let Some(document) = web_sys::window().and_then(|w| w.document()) {
-            let function = self.listener.as_ref().unchecked_ref();
-            let _ = document.remove_event_listener_with_callback("keydown", function);
+        if let Some(key) = KEYS.iter().find(|key| key.key == event.key()) {
+            event.prevent_default();
+            link.send_message((key.message)());
         }
-    }
+    }))
 }
 
 /// Whether the key goes to something that has its own use for it.

@@ -17,7 +17,8 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
         let line = at.checked_sub(first).and_then(|at| lines.get(at));
         let Some(line) = line else { return html! { <div key={at} class="row">{" "}</div> } };
         let comment = line.text.starts_with(';');
-        let selected = here == Some(at) || line.step.is_some() && line.step == Some(step);
+        let counts = line.text.starts_with("processed ");
+        let selected = here == Some(at) || line.step == Some(step) && !counts;
         let classes = classes!(
             "row",
             "mono",

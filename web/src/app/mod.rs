@@ -6,6 +6,7 @@ mod explain;
 mod explorer;
 mod keys;
 mod link;
+mod listener;
 mod listing;
 mod log;
 mod maps;
@@ -13,15 +14,17 @@ mod painter;
 mod palette;
 mod program;
 mod run;
+mod share;
 mod state;
 mod update;
+mod value_set;
 mod why;
 mod windowed;
 
 use crate::gallery;
 use crate::pcap::Packet;
 use crate::protocol::{Document, Event, LogLine, Outcome, Problem, Program, Row, RunView, Tree};
-use crate::session::{Session, Tab, Theme};
+use crate::session::{Session, Shared, Tab, Theme};
 use glasshive::trace::view::StateView;
 use link::Link;
 use std::rc::Rc;
@@ -114,10 +117,14 @@ pub struct App {
     forking: bool,
     /// The slot to select once the verifier is done.
     sought: Option<u32>,
+    /// What is offered to share, while it is.
+    offer: Option<share::Offer>,
+    /// The session that a link brought, until its answer is there.
+    received: Option<Shared>,
     help: bool,
     /// How many elements deep a dragged file is over the page.
     dragged: i32,
-    _keyboard: keys::Keyboard,
+    _listeners: Vec<listener::Listener>,
 }
 
 /// What happens.
@@ -190,6 +197,20 @@ pub enum Msg {
     Remove(Vec<u8>),
     /// Open or close the gallery.
     Gallery(bool),
+    /// Make a link of the session.
+    Share,
+    /// It was made.
+    Offered(Result<share::Offer, String>),
+    /// Copy a text.
+    Copy(String),
+    /// It was copied, or not.
+    Copied(bool),
+    /// Close the offer.
+    Unshare,
+    /// The page's address changed: it may hold a session.
+    Addressed,
+    /// A session came, by link or by file.
+    Received(Result<Shared, String>),
     /// Open or close the list of keys.
     Help(bool),
     /// A dragged file came over an element, or left one.
@@ -206,6 +227,11 @@ impl Component for App {
 
     fn create(ctx: &Context<Self>) -> Self {
         let session = update::stored().unwrap_or_else(|| Session::of_gallery(gallery::FIRST));
+        let link = ctx.link().clone();
+        let address = web_sys::window().map(|window| {
+            let heard = move |_| link.send_message(Msg::Addressed);
+            listener::Listener::on(window.into(), "hashchange", heard)
+        });
         let mut app = App {
             session,
             link: None,
@@ -239,13 +265,17 @@ impl Component for App {
             sync: 0,
             forking: false,
             sought: None,
+            offer: None,
+            received: None,
             help: false,
             dragged: 0,
-            _keyboard: keys::Keyboard::listen(ctx.link().clone()),
+            _listeners: keys::listen(ctx.link().clone()).into_iter().chain(address).collect(),
         };
         app.apply_theme();
         app.restart(ctx);
-        app.open_session(ctx);
+        if !app.open_link(ctx) {
+            app.open_session(ctx);
+        }
         app
     }
 
@@ -282,6 +312,7 @@ impl Component for App {
                 { bar::narrow(self, link) }
                 { bar::gallery(self, link) }
                 { bar::help(self, link) }
+                { share::view(self, link) }
                 { self.trouble(ctx) }
                 <explain::Tip />
             </div>

@@ -15,6 +15,8 @@ pub struct Palette {
     pub good_soft: String,
     pub error: String,
     pub error_soft: String,
+    sans: String,
+    mono: String,
 }
 
 impl Palette {
@@ -27,7 +29,14 @@ impl Palette {
                 window.as_ref().and_then(|w| w.get_computed_style(element as &Element).ok()).flatten();
             style.and_then(|s| s.get_property_value("color").ok()).unwrap_or_default()
         };
+        let family = |name: &str| {
+            let style =
+                window.as_ref().and_then(|w| w.get_computed_style(element as &Element).ok()).flatten();
+            style.and_then(|s| s.get_property_value(name).ok()).unwrap_or_default()
+        };
         Palette {
+            sans: family("--sans"),
+            mono: family("--mono"),
             pane: token("pane"),
             text: token("text"),
             muted: token("muted"),
@@ -51,12 +60,12 @@ impl Palette {
 
     /// Monospace type.
     pub fn mono(&self, pixels: f64) -> String {
-        format!("{pixels:.1}px ui-monospace, \"SF Mono\", Menlo, Consolas, \"DejaVu Sans Mono\", monospace")
+        format!("{pixels:.1}px {}", self.mono)
     }
 
     /// The interface's type.
     pub fn sans(&self, pixels: f64, bold: bool) -> String {
         let weight = if bold { "600 " } else { "" };
-        format!("{weight}{pixels:.1}px system-ui, -apple-system, \"Segoe UI\", \"DejaVu Sans\", sans-serif")
+        format!("{weight}{pixels:.1}px {}", self.sans)
     }
 }

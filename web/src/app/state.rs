@@ -1,7 +1,7 @@
 //! What the verifier knows before the selected step: registers and stack.
 
 use super::explain::explained;
-use super::{App, Msg};
+use super::{App, Msg, value_set};
 use glasshive::trace::view::{FrameView, RegisterView, SlotView, Value, ValueKind};
 use yew::html::Scope;
 use yew::prelude::*;
@@ -111,6 +111,9 @@ fn row(name: &str, changed: bool, value: &Value, bytes: Option<&str>) -> Html {
                 <span class={classes} aria-hidden="true">{ glyph }</span>
                 <span class="words">{ value.words.clone() }</span>
                 if value.precise { <span class="tag" title="The verifier relies on the exact value">{"precise"}</span> }
+                if let Some(range) = value.range.as_ref().filter(|range| value_set::says_more(range)) {
+                    { value_set::view(name, range) }
+                }
                 if value.kind != ValueKind::Uninitialised && !kernel.is_empty() {
                     <div class="kernel mono">{ explained(&kernel, false) }</div>
                 }

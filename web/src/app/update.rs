@@ -1,9 +1,9 @@
 //! What the page does when something happens.
 
 use super::link::Link;
-use super::{App, Msg, Phase, Shown, listing};
+use super::{App, Msg, Phase, Shown, listing, share};
 use crate::protocol::{Action, Document, Event, Input, NodeKind, Request, RunEnd, Verdict};
-use crate::session::{Origin, Session, Tab, Theme};
+use crate::session::{Origin, Session, Shared, Tab, Theme};
 use crate::{gallery, hex, packets, pcap};
 use js_sys::Uint8Array;
 use std::rc::Rc;
@@ -82,6 +82,20 @@ impl App {
         }
     }
 
+    /// Opens the session that the page's address holds; whether it holds one.
+    pub(super) fn open_link(&mut self, ctx: &Context<App>) -> bool {
+        let Some(text) = share::linked() else { return false };
+        let link = ctx.link().clone();
+        spawn_local(async move { link.send_message(Msg::Received(share::read(text).await)) });
+        true
+    }
+
+    /// Goes on with a session that came from someone else.
+    fn receive(&mut self, ctx: &Context<App>, shared: Shared) {
+        self.begin(ctx, shared.session.clone());
+        self.received = Some(shared);
+    }
+
     fn open(&mut self, ctx: &Context<App>, document: Document) {
         if matches!(self.phase, Phase::Broken(_)) {
             self.restart(ctx);
@@ -106,7 +120,12 @@ impl App {
 
     /// Begins anew with another document: nothing of the one before stays.
     fn replace(&mut self, ctx: &Context<App>, origin: Origin) {
-        self.session = Session { origin, theme: self.session.theme, ..Session::of_gallery(gallery::FIRST) };
+        self.begin(ctx, Session { origin, ..Session::of_gallery(gallery::FIRST) });
+    }
+
+    /// Begins anew with a session, in the colours that there are.
+    fn begin(&mut self, ctx: &Context<App>, session: Session) {
+        self.session = Session { theme: self.session.theme, ..session };
         self.editing = false;
         self.gallery = false;
         self.trouble = None;
@@ -345,6 +364,44 @@ impl App {
             }
             Msg::Gallery(open) => self.gallery = open,
             Msg::Help(open) => self.help = open,
+            Msg::Share => {
+                let (shared, link) = (share::shared(self), ctx.link().clone());
+                let about = match &self.outcome {
+                    Some(outcome) => format!("{}: {}", self.title(), outcome.sentence),
+                    None => self.title(),
+                };
+                spawn_local(
+                    async move { link.send_message(Msg::Offered(share::offer(shared, about).await)) },
+                );
+                return false;
+            }
+            Msg::Offered(offer) => match offer {
+                Ok(offer) => self.offer = Some(offer),
+                Err(error) => self.trouble = Some(error),
+            },
+            Msg::Copy(text) => {
+                let link = ctx.link().clone();
+                spawn_local(async move { link.send_message(Msg::Copied(share::copy(text).await)) });
+                return false;
+            }
+            Msg::Copied(done) => match &mut self.offer {
+                Some(offer) if done => offer.copied(),
+                _ => self.trouble = Some("the browser forbids copying: choose the link, and copy it".into()),
+            },
+            Msg::Unshare => self.offer = None,
+            Msg::Addressed => return self.open_link(ctx),
+            Msg::Received(shared) => {
+                share::forget_link();
+                match shared {
+                    Ok(shared) => self.receive(ctx, shared),
+                    Err(error) => {
+                        self.trouble = Some(error);
+                        if self.document.is_none() {
+                            self.open_session(ctx);
+                        }
+                    }
+                }
+            }
             Msg::Dragged(by) => {
                 let before = self.dragged > 0;
                 self.dragged = (self.dragged + by).max(0);
@@ -369,6 +426,10 @@ impl App {
         self.trouble = None;
         self.gallery = false;
         let own = |document: Document| Origin::Own { title: name.clone(), document, from: None };
+        if Shared::is_one(&bytes) {
+            ctx.link().send_message(Msg::Received(Shared::from_bytes(&bytes)));
+            return;
+        }
         if bytes.starts_with(b"\x7fELF") {
             let packet = std::mem::take(&mut self.session.packet);
             self.replace(ctx, own(Document::Object { name: name.clone(), bytes }));
@@ -517,6 +578,9 @@ impl App {
                 if outcome.verdict != Verdict::Accepted && self.session.tab == Tab::Run && self.run.is_none()
                 {
                     self.session.tab = Tab::Why;
+                }
+                if let Some(shared) = self.received.take() {
+                    self.trouble = share::changed(&shared, outcome.verdict, outcome.stats.processed);
                 }
                 self.outcome = Some(Rc::from(outcome));
                 self.phase = Phase::Done;
