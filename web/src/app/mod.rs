@@ -2,8 +2,10 @@
 
 mod bar;
 mod dialog;
+mod events;
 mod explain;
 mod explorer;
+mod files;
 mod keys;
 mod link;
 mod listener;

@@ -1,12 +1,11 @@
 //! What the page does when something happens.
 
 use super::link::Link;
-use super::{App, Msg, Phase, Shown, listing, share};
-use crate::protocol::{Action, Document, Event, Input, NodeKind, Request, RunEnd, Verdict};
+use super::{App, Msg, Phase, Shown, share};
+use crate::protocol::{Action, Document, Input, NodeKind, Request, Verdict};
 use crate::session::{Origin, Session, Shared, Tab, Theme};
-use crate::{gallery, hex, packets, pcap};
+use crate::{gallery, hex, packets};
 use js_sys::Uint8Array;
-use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{File, FileList, HtmlElement, Response};
@@ -49,13 +48,13 @@ impl App {
         }
     }
 
-    fn ask(&self, request: Request) {
+    pub(super) fn ask(&self, request: Request) {
         if let Some(link) = &self.link {
             link.ask(request);
         }
     }
 
-    fn save(&self) {
+    pub(super) fn save(&self) {
         let storage = web_sys::window().and_then(|w| w.local_storage().ok()).flatten();
         if let Some(storage) = storage {
             // Where there is no room, the page works on without.
@@ -119,7 +118,7 @@ impl App {
     }
 
     /// Begins anew with another document: nothing of the one before stays.
-    fn replace(&mut self, ctx: &Context<App>, origin: Origin) {
+    pub(super) fn replace(&mut self, ctx: &Context<App>, origin: Origin) {
         self.begin(ctx, Session { origin, ..Session::of_gallery(gallery::FIRST) });
     }
 
@@ -138,7 +137,7 @@ impl App {
     }
 
     /// Goes on with a changed document: what the user wrote into maps stays, runs do not.
-    fn fork(&mut self, ctx: &Context<App>, text: String) {
+    pub(super) fn fork(&mut self, ctx: &Context<App>, text: String) {
         let from = match &self.session.origin {
             Origin::Own { document: Document::Assembly { .. }, from, .. } => from.clone(),
             origin => Some(Box::new(origin.clone())),
@@ -421,48 +420,7 @@ impl App {
         true
     }
 
-    /// Takes a file: an object, a text, or a capture.
-    fn read(&mut self, ctx: &Context<App>, name: String, bytes: Vec<u8>) {
-        self.trouble = None;
-        self.gallery = false;
-        let own = |document: Document| Origin::Own { title: name.clone(), document, from: None };
-        if Shared::is_one(&bytes) {
-            ctx.link().send_message(Msg::Received(Shared::from_bytes(&bytes)));
-            return;
-        }
-        if bytes.starts_with(b"\x7fELF") {
-            let packet = std::mem::take(&mut self.session.packet);
-            self.replace(ctx, own(Document::Object { name: name.clone(), bytes }));
-            self.session.packet = if packet.is_empty() { sample_packet("") } else { packet };
-            self.save();
-            return;
-        }
-        let ending = name.rsplit('.').next().unwrap_or_default();
-        if matches!(ending, "pcap" | "cap" | "pcapng") || pcap::parse(&bytes).is_ok() {
-            match pcap::parse(&bytes) {
-                Ok(capture) => {
-                    self.session.packet = hex::rows(&capture[0].data);
-                    self.capture = capture;
-                    self.session.tab = Tab::Run;
-                    self.pane = super::Pane::Run;
-                    self.save();
-                }
-                Err(error) => self.trouble = Some(format!("{name}: {error}")),
-            }
-            return;
-        }
-        match String::from_utf8(bytes) {
-            Ok(text) if ending != "c" => self.replace(ctx, own(Document::Assembly { text })),
-            Ok(_) => {
-                self.trouble = Some(format!(
-                    "{name} is C: build it first (clang -target bpf -O2 -g -c {name}) and open the object"
-                ));
-            }
-            Err(_) => self.trouble = Some(format!("{name} is no ELF object, no capture and no text")),
-        }
-    }
-
-    fn select(&mut self, step: u32) {
+    pub(super) fn select(&mut self, step: u32) {
         let Some(outcome) = &self.outcome else { return };
         self.step = step.min(outcome.steps.saturating_sub(1));
         self.node = self.tree.node_of(self.step);
@@ -471,7 +429,7 @@ impl App {
         self.save();
     }
 
-    fn ask_rows(&self) {
+    pub(super) fn ask_rows(&self) {
         if self.program.maps.is_empty() {
             return;
         }
@@ -524,120 +482,9 @@ impl App {
             }
         }
     }
-
-    /// The worker said something.
-    fn heard(&mut self, ctx: &Context<App>, event: Event) -> bool {
-        let generation = match &event {
-            Event::Ready { .. } => return false,
-            Event::Refused { generation, .. }
-            | Event::Opened { generation, .. }
-            | Event::Progress { generation, .. }
-            | Event::Verified { generation, .. }
-            | Event::State { generation, .. }
-            | Event::Found { generation, .. }
-            | Event::Log { generation, .. }
-            | Event::Touched { generation }
-            | Event::Rows { generation, .. }
-            | Event::ActionFailed { generation, .. }
-            | Event::Run { generation, .. }
-            | Event::Forked { generation, .. } => *generation,
-        };
-        if generation != self.generation {
-            return false;
-        }
-        match event {
-            Event::Ready { .. } => {}
-            Event::Refused { problems, .. } => {
-                self.problems = problems;
-                self.phase = Phase::Refused;
-                match &self.document {
-                    // Nothing is shown yet but the text, and that is where it can be put right.
-                    Some(Document::Assembly { text }) if self.outcome.is_none() => {
-                        self.draft.clone_from(text);
-                        self.editing = true;
-                    }
-                    Some(Document::Assembly { .. }) => {}
-                    _ => self.outcome = None,
-                }
-            }
-            Event::Opened { program, .. } => {
-                self.rows = Rc::new(listing::rows(&program));
-                self.map = self.map.min(program.maps.len().saturating_sub(1));
-                self.program = Rc::from(program);
-                self.phase = Phase::Verifying(0);
-                self.ask_rows();
-            }
-            Event::Progress { walked, .. } => self.phase = Phase::Verifying(walked),
-            Event::Verified { mut outcome, .. } => {
-                self.tree = Rc::new(std::mem::take(&mut outcome.tree));
-                self.labels = Rc::new(listing::edge_labels(&self.program, &self.tree));
-                let error = outcome.diagnostic.as_ref().and_then(|d| d.step).map(|s| s.0);
-                let fallback =
-                    if outcome.verdict == Verdict::Accepted { 0 } else { outcome.steps.saturating_sub(1) };
-                let step = self.session.step.or(error).unwrap_or(fallback);
-                if outcome.verdict != Verdict::Accepted && self.session.tab == Tab::Run && self.run.is_none()
-                {
-                    self.session.tab = Tab::Why;
-                }
-                if let Some(shared) = self.received.take() {
-                    self.trouble = share::changed(&shared, outcome.verdict, outcome.stats.processed);
-                }
-                self.outcome = Some(Rc::from(outcome));
-                self.phase = Phase::Done;
-                self.state = None;
-                self.log = (0, Rc::default());
-                self.sync += 1;
-                self.ask(Request::Log { first: 0, count: 200 });
-                let kept = self.session.step;
-                self.select(step);
-                self.session.step = kept;
-                if let Some(pc) = self.sought.take() {
-                    self.ask(Request::Find { pc, after: 0 });
-                }
-            }
-            Event::State { view, line, .. } => {
-                self.line = line.map(|line| line as usize);
-                self.state = Some(Rc::from(view));
-            }
-            Event::Found { step, .. } => match step {
-                Some(step) => self.select(step),
-                None => self.trouble = Some("the verifier never walked that instruction".into()),
-            },
-            Event::Log { first, lines, .. } => self.log = (first as usize, Rc::new(lines)),
-            Event::Touched { .. } => {
-                self.ask_rows();
-                return false;
-            }
-            Event::Rows { map, total, first, rows, .. } => {
-                if map as usize != self.map {
-                    return false;
-                }
-                self.shown = Shown { total: total as usize, first: first as usize, rows };
-            }
-            Event::ActionFailed { message, .. } => {
-                // What the system refused changed nothing, and is not to be replayed.
-                self.session.actions.pop();
-                self.trouble = Some(message);
-                self.save();
-            }
-            Event::Run { run, .. } => {
-                if let RunEnd::Failed { message } = &run.end {
-                    self.trouble = Some(message.clone());
-                }
-                self.run = Some(Rc::from(run));
-            }
-            Event::Forked { text, .. } => {
-                self.draft.clone_from(&text);
-                if std::mem::take(&mut self.forking) {
-                    self.fork(ctx, text);
-                }
-            }
-        }
-        true
-    }
 }
 
-fn sample_packet(id: &str) -> String {
+pub(super) fn sample_packet(id: &str) -> String {
     let name = gallery::example(id).map_or("", |example| example.packet);
     let sample = packets::SAMPLES.iter().find(|s| s.name == name).or(packets::SAMPLES.first());
     sample.map(|s| hex::rows(&s.bytes())).unwrap_or_default()

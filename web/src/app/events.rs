@@ -1,0 +1,120 @@
+//! What the page does when the worker says something.
+
+use super::{App, Phase, Shown, listing, share};
+use crate::protocol::{Document, Event, Request, RunEnd, Verdict};
+use crate::session::Tab;
+use std::rc::Rc;
+use yew::prelude::*;
+
+impl App {
+    /// The worker said something.
+    pub(super) fn heard(&mut self, ctx: &Context<App>, event: Event) -> bool {
+        let generation = match &event {
+            Event::Ready { .. } => return false,
+            Event::Refused { generation, .. }
+            | Event::Opened { generation, .. }
+            | Event::Progress { generation, .. }
+            | Event::Verified { generation, .. }
+            | Event::State { generation, .. }
+            | Event::Found { generation, .. }
+            | Event::Log { generation, .. }
+            | Event::Touched { generation }
+            | Event::Rows { generation, .. }
+            | Event::ActionFailed { generation, .. }
+            | Event::Run { generation, .. }
+            | Event::Forked { generation, .. } => *generation,
+        };
+        if generation != self.generation {
+            return false;
+        }
+        match event {
+            Event::Ready { .. } => {}
+            Event::Refused { problems, .. } => {
+                self.problems = problems;
+                self.phase = Phase::Refused;
+                match &self.document {
+                    // Nothing is shown yet but the text, and that is where it can be put right.
+                    Some(Document::Assembly { text }) if self.outcome.is_none() => {
+                        self.draft.clone_from(text);
+                        self.editing = true;
+                    }
+                    Some(Document::Assembly { .. }) => {}
+                    _ => self.outcome = None,
+                }
+            }
+            Event::Opened { program, .. } => {
+                self.rows = Rc::new(listing::rows(&program));
+                self.map = self.map.min(program.maps.len().saturating_sub(1));
+                self.program = Rc::from(program);
+                self.phase = Phase::Verifying(0);
+                self.ask_rows();
+            }
+            Event::Progress { walked, .. } => self.phase = Phase::Verifying(walked),
+            Event::Verified { mut outcome, .. } => {
+                self.tree = Rc::new(std::mem::take(&mut outcome.tree));
+                self.labels = Rc::new(listing::edge_labels(&self.program, &self.tree));
+                let error = outcome.diagnostic.as_ref().and_then(|d| d.step).map(|s| s.0);
+                let fallback =
+                    if outcome.verdict == Verdict::Accepted { 0 } else { outcome.steps.saturating_sub(1) };
+                let step = self.session.step.or(error).unwrap_or(fallback);
+                if outcome.verdict != Verdict::Accepted && self.session.tab == Tab::Run && self.run.is_none()
+                {
+                    self.session.tab = Tab::Why;
+                }
+                if let Some(shared) = self.received.take() {
+                    self.trouble = share::changed(&shared, outcome.verdict, outcome.stats.processed);
+                }
+                self.outcome = Some(Rc::from(outcome));
+                self.phase = Phase::Done;
+                self.state = None;
+                self.log = (0, Rc::default());
+                self.sync += 1;
+                self.ask(Request::Log { first: 0, count: 200 });
+                let kept = self.session.step;
+                self.select(step);
+                self.session.step = kept;
+                if let Some(pc) = self.sought.take() {
+                    self.ask(Request::Find { pc, after: 0 });
+                }
+            }
+            Event::State { view, line, .. } => {
+                self.line = line.map(|line| line as usize);
+                self.state = Some(Rc::from(view));
+            }
+            Event::Found { step, .. } => match step {
+                Some(step) => self.select(step),
+                None => self.trouble = Some("the verifier never walked that instruction".into()),
+            },
+            Event::Log { first, lines, .. } => self.log = (first as usize, Rc::new(lines)),
+            Event::Touched { .. } => {
+                self.ask_rows();
+                return false;
+            }
+            Event::Rows { map, total, first, rows, .. } => {
+                if map as usize != self.map {
+                    return false;
+                }
+                self.shown = Shown { total: total as usize, first: first as usize, rows };
+            }
+            Event::ActionFailed { message, .. } => {
+                // What the system refused changed nothing, and is not to be replayed.
+                self.session.actions.pop();
+                self.trouble = Some(message);
+                self.save();
+            }
+            Event::Run { run, .. } => {
+                if let RunEnd::Failed { message } = &run.end {
+                    self.trouble = Some(message.clone());
+                }
+                self.run = Some(Rc::from(run));
+            }
+            Event::Forked { text, .. } => {
+                self.draft.clone_from(&text);
+                if std::mem::take(&mut self.forking) {
+                    self.fork(ctx, text);
+                }
+            }
+        }
+        true
+    }
+}

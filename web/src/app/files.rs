@@ -1,0 +1,51 @@
+//! Files that the user opens: objects, texts, captures, sessions.
+
+use super::update::sample_packet;
+use super::{App, Msg};
+use crate::protocol::Document;
+use crate::session::{Origin, Shared, Tab};
+use crate::{hex, pcap};
+use yew::prelude::*;
+
+impl App {
+    /// Takes a file: an object, a text, or a capture.
+    pub(super) fn read(&mut self, ctx: &Context<App>, name: String, bytes: Vec<u8>) {
+        self.trouble = None;
+        self.gallery = false;
+        let own = |document: Document| Origin::Own { title: name.clone(), document, from: None };
+        if Shared::is_one(&bytes) {
+            ctx.link().send_message(Msg::Received(Shared::from_bytes(&bytes)));
+            return;
+        }
+        if bytes.starts_with(b"\x7fELF") {
+            let packet = std::mem::take(&mut self.session.packet);
+            self.replace(ctx, own(Document::Object { name: name.clone(), bytes }));
+            self.session.packet = if packet.is_empty() { sample_packet("") } else { packet };
+            self.save();
+            return;
+        }
+        let ending = name.rsplit('.').next().unwrap_or_default();
+        if matches!(ending, "pcap" | "cap" | "pcapng") || pcap::parse(&bytes).is_ok() {
+            match pcap::parse(&bytes) {
+                Ok(capture) => {
+                    self.session.packet = hex::rows(&capture[0].data);
+                    self.capture = capture;
+                    self.session.tab = Tab::Run;
+                    self.pane = super::Pane::Run;
+                    self.save();
+                }
+                Err(error) => self.trouble = Some(format!("{name}: {error}")),
+            }
+            return;
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) if ending != "c" => self.replace(ctx, own(Document::Assembly { text })),
+            Ok(_) => {
+                self.trouble = Some(format!(
+                    "{name} is C: build it first (clang -target bpf -O2 -g -c {name}) and open the object"
+                ));
+            }
+            Err(_) => self.trouble = Some(format!("{name} is no ELF object, no capture and no text")),
+        }
+    }
+}
