@@ -8,6 +8,8 @@ pub mod call;
 mod checksum;
 mod facts;
 mod format;
+mod kernel_facts;
+pub mod kernel_functions;
 mod map;
 mod net;
 mod prototypes;
@@ -52,7 +54,12 @@ impl Facts {
 
     /// Whether programs of the type may call it.
     pub fn allows(&self, program_type: u32) -> bool {
-        program_type < 64 && self.programs >> program_type & 1 == 1
+        // Tracing programs may call what raw tracepoints may, and some of their own.
+        const OF_TRACING: &[i32] =
+            &[46, 107, 108, 111, 121, 126, 127, 136, 137, 138, 139, 140, 147, 150, 162, 178, 196];
+        let number = if program_type == 26 { 17 } else { program_type };
+        (program_type == 26 && OF_TRACING.contains(&self.number))
+            || (number < 64 && self.programs >> number & 1 == 1)
     }
 }
 

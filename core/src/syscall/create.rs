@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use super::attr::{Attr, UserMemory, read_bytes};
 use super::descriptors::{Access, Object};
-use super::{Kernel, LoadedBtf, capability};
+use super::{Kernel, LoadedBtf, capability, map_btf};
 use crate::arena::Memory;
 use crate::errno::Errno;
 use crate::map::types::{BtfUse, Family, MapType, Values, flag};
@@ -93,6 +93,10 @@ impl<M: Memory + 'static> Kernel<M> {
             self.resources.maps.set_btf(id, btf);
             self.hold(Object::Btf(btf));
         }
+        self.note_map_types(id, extras.btf_fd);
+        if row.values == Values::Map {
+            self.note_inner_types(id, extras.inner_map_fd);
+        }
         let fd = self.insert_map(id, access);
         self.resources.release_map(id);
         self.settle();
@@ -148,8 +152,7 @@ impl<M: Memory + 'static> Kernel<M> {
             return Err(Errno::EINVAL);
         }
         if record::has_special_field(btf, value) {
-            // Not built yet: such a value may not be read and written as plain bytes.
-            return Err(Errno::EOPNOTSUPP);
+            map_btf::check_fields(row.number, btf, value)?;
         }
         Ok(id)
     }

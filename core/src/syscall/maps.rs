@@ -220,6 +220,7 @@ impl<M: Memory + 'static> Kernel<M> {
         }
         let mut value = vec![0; target.value_size];
         self.look_up(&target, key, &mut value)?;
+        self.hide_fields(fd, &mut value);
         Ok(value)
     }
 
@@ -230,7 +231,9 @@ impl<M: Memory + 'static> Kernel<M> {
     /// `EEXIST`, `ENOENT`, `E2BIG`, `ENOMEM`, and `EPERM` for a read-only descriptor or a frozen map.
     pub fn map_update(&mut self, fd: i32, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
         let target = self.target(fd, WRITE)?;
-        let done = self.put(&target, key, value, flags);
+        let mut value = value.to_vec();
+        self.hide_fields(fd, &mut value);
+        let done = self.put(&target, key, &value, flags);
         self.settle();
         done
     }

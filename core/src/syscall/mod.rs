@@ -10,6 +10,7 @@ pub mod descriptors;
 mod ids;
 pub mod info;
 mod links;
+mod map_btf;
 pub mod maps;
 pub mod pins;
 pub mod programs;
@@ -56,6 +57,10 @@ pub struct Kernel<M> {
     compiler: Option<Box<dyn Compiler<M> + Send>>,
     kernel_types: Option<Arc<KernelTypes>>,
     mode: Mode,
+    /// The BTF of maps' values.
+    map_types: BTreeMap<crate::map::MapId, Arc<Btf>>,
+    /// The same of the maps in maps of maps.
+    inner_map_types: BTreeMap<crate::map::MapId, Arc<Btf>>,
 }
 
 /// BTF that was loaded.
@@ -133,6 +138,8 @@ impl<M: Memory + 'static> Kernel<M> {
             compiler: None,
             kernel_types: None,
             mode: Mode::Plain,
+            map_types: BTreeMap::new(),
+            inner_map_types: BTreeMap::new(),
         }
     }
 

@@ -172,6 +172,8 @@ impl<M: Memory + 'static> Environment for Answers<'_, M> {
             handle: maps.handle(id).unwrap_or(0),
             direct_value: maps.direct_value(id),
             inner: maps.inner(id),
+            types: self.kernel.map_types.get(&id).cloned(),
+            inner_types: self.kernel.inner_map_types.get(&id).cloned(),
         }
     }
     fn constant_value(&self, id: MapId) -> Option<Vec<u8>> {

@@ -69,7 +69,7 @@ pub(super) fn value(register: &Register, frame: usize, maps: &[MapInfo]) -> Valu
     let mut text = String::new();
     if register.kind != Kind::Uninitialised {
         // A string takes all that is written.
-        let _ = print::write_register(register, frame, maps, &mut text);
+        let _ = print::write_register(register, frame, &print::Names::of_maps(maps), &mut text);
     }
     Value {
         kind: kind(register),

@@ -1,8 +1,12 @@
 //! A helper's arguments against what its row asks of them.
 
+use super::kernel_call::is_same_type;
+use super::locks::LockUse;
 use super::memory::{Mode, Region};
 use super::observer::Observer;
 use super::register::{Kind, MapRef, MemoryKind, Register, SocketKind};
+use super::state::ReferenceKind;
+use super::typed::{Trust, TypeRef, TypeSource};
 use super::{Rejection, Verifier, not_built, policy, reject};
 use crate::errno::Errno;
 use crate::helper::{Arg, MemoryAccess};
@@ -75,7 +79,12 @@ fn accepts(arg: &Arg, register: &Register) -> bool {
         Arg::Context => register.kind == Kind::Context,
         Arg::Size | Arg::SizeOrZero | Arg::AllocationSize => register.is_scalar(),
         Arg::Stack | Arg::Dynptr(_) => matches!(register.kind, Kind::Stack { .. }),
-        Arg::Timer | Arg::SpinLock | Arg::ConstString | Arg::KernelPointerSlot => {
+        Arg::SpinLock => match register.kind {
+            Kind::MapValue(_) => true,
+            Kind::Typed { trust, .. } => trust.has(Trust::ALLOCATED) && !trust.has(Trust::UNTRUSTED),
+            _ => false,
+        },
+        Arg::Timer | Arg::ConstString | Arg::KernelPointerSlot => {
             matches!(register.kind, Kind::MapValue(_))
         }
         Arg::RingBufferRecord => {
@@ -170,11 +179,37 @@ impl<O: Observer> Verifier<O> {
         if accepts(arg, register) && (or_null || !register.maybe_null) {
             return Ok(());
         }
+        if let (Arg::KernelType(name), Kind::Typed { of, trust }) = (arg, register.kind)
+            && !name.is_empty()
+            && !register.maybe_null
+            && !trust.has(Trust::UNTRUSTED.with(Trust::USER).with(Trust::PER_CPU).with(Trust::ALLOCATED))
+        {
+            return self.check_kernel_type(name, of, register, reg);
+        }
         if let (Arg::KernelType(_) | Arg::PerCpuVariable, false) = (arg, register.is_scalar()) {
             return Err(not_built("a kernel object as an argument"));
         }
         let name = register.type_name();
         let message = format_args!("R{} type={name} expected={}", reg.number(), expected(arg));
+        Err(reject(Errno::EACCES, message).of(reg))
+    }
+
+    /// A typed pointer to an object of that name.
+    fn check_kernel_type(
+        &self,
+        name: &str,
+        of: TypeRef,
+        register: &Register,
+        reg: Reg,
+    ) -> Result<(), Rejection> {
+        let kernel = self.input.kernel_types.as_ref().filter(|_| of.source == TypeSource::Kernel);
+        let wanted = kernel.and_then(|k| Some((k, k.structure(name)?)));
+        let same = wanted.is_some_and(|(k, id)| is_same_type(&k.btf, of.id, register.offset, id, false));
+        if same {
+            return self.check_object_offset(register, reg);
+        }
+        let is = self.type_name(of);
+        let message = format_args!("R{} is of type {is} but {name} is expected", reg.number());
         Err(reject(Errno::EACCES, message).of(reg))
     }
 
@@ -187,6 +222,7 @@ impl<O: Observer> Verifier<O> {
             | Kind::MapValue(_)
             | Kind::Memory { .. }
             | Kind::Scalar => Ok(()),
+            Kind::Typed { .. } => self.check_pointer_offset(register, reg, true),
             _ => self.check_pointer_offset(register, reg, false),
         }
     }
@@ -248,8 +284,13 @@ impl<O: Observer> Verifier<O> {
             | Arg::AnySocket
             | Arg::SocketCommon
             | Arg::Socket
+            | Arg::KernelType(_)
             | Arg::RingBufferRecord => {}
-            Arg::SpinLock | Arg::Timer | Arg::KernelPointerSlot => {
+            Arg::SpinLock => {
+                let lock = LockUse { kind: ReferenceKind::Lock, takes: helper == 93 };
+                self.use_lock(reg, lock)?;
+            }
+            Arg::Timer | Arg::KernelPointerSlot => {
                 return Err(not_built("a lock, timer or kernel pointer in a map's value"));
             }
             Arg::Function(_) => return Err(not_built("a callback")),
@@ -260,7 +301,7 @@ impl<O: Observer> Verifier<O> {
     }
 
     /// A text that is known and ends, in a map that nobody can change.
-    fn check_constant_string(&mut self, register: &Register, reg: Reg) -> Result<(), Rejection> {
+    pub(super) fn check_constant_string(&mut self, register: &Register, reg: Reg) -> Result<(), Rejection> {
         let r = reg.number();
         let Kind::MapValue(map) = register.kind else { return Ok(()) };
         let info = &self.maps[usize::from(map.0)];
@@ -323,6 +364,31 @@ impl<O: Observer> Verifier<O> {
         self.mark_precise(reg)
     }
 
+    /// Memory with its size in another register, to read and write.
+    pub(super) fn check_sized_memory(
+        &mut self,
+        memory: Reg,
+        size: Reg,
+        held: &Register,
+    ) -> Result<(), Rejection> {
+        let register = *self.state.register(memory);
+        *self.state.register_mut(memory) = Register { maybe_null: false, ..register };
+        let mut checked = Ok(());
+        for access in [MemoryAccess::Read, MemoryAccess::ReadWrite] {
+            let mut gathered = Gathered {
+                memory: Some((memory, access)),
+                memory_or_null: register.is_null(),
+                ..Gathered::default()
+            };
+            if register.is_null() {
+                gathered.memory = None;
+            }
+            checked = checked.and_then(|()| self.check_size(size, held, true, &mut gathered));
+        }
+        *self.state.register_mut(memory) = register;
+        checked
+    }
+
     /// Memory that is read or written, outside a helper's call.
     pub(super) fn check_memory_either_way(
         &mut self,
@@ -350,7 +416,8 @@ impl<O: Observer> Verifier<O> {
             Kind::Packet | Kind::PacketMeta => self.check_packet(&pointer, reg, off, size, zero_allowed),
             Kind::MapValue(map) => {
                 self.check_map_mode(map, reg, off, size as u32, mode)?;
-                self.check_region(Region::MapValue(map), &pointer, reg, off, size, zero_allowed)
+                self.check_region(Region::MapValue(map), &pointer, reg, off, size, zero_allowed)?;
+                self.check_fields(map, &pointer, off, size, false)
             }
             Kind::Memory { size: len, .. } => {
                 self.check_region(Region::Memory(len), &pointer, reg, off, size, zero_allowed)

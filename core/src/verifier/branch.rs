@@ -126,6 +126,7 @@ impl<O: Observer> Verifier<O> {
                 }
             }
         }
+        let keeps_id = self.may_hold_lock(if a.maybe_null { &a } else { &b });
         let is_zero_test = src == Operand::Imm(0) && matches!(op, JumpOp::Eq | JumpOp::Ne);
         let last = self.pending.len() - 1;
         let (followed, taken) = (&mut self.state, &mut self.pending[last].state);
@@ -139,11 +140,11 @@ impl<O: Observer> Verifier<O> {
             // Equal to something that is not null.
             let maybe = if a.maybe_null { a } else { b };
             let present = present_kind(maybe.kind, &self.maps);
-            decide_null(if op == JumpOp::Eq { taken } else { followed }, &maybe, false, present);
+            decide_null(if op == JumpOp::Eq { taken } else { followed }, &maybe, false, present, keeps_id);
         } else if width == Width::W64 && is_zero_test && a.maybe_null {
             let present = present_kind(a.kind, &self.maps);
-            decide_null(followed, &a, op == JumpOp::Ne, present);
-            decide_null(taken, &a, op == JumpOp::Eq, present);
+            decide_null(followed, &a, op == JumpOp::Ne, present, keeps_id);
+            decide_null(taken, &a, op == JumpOp::Eq, present, keeps_id);
         } else if width == Width::W64
             && let Some(src) = src_reg
         {
@@ -243,7 +244,7 @@ fn present_kind(kind: Kind, maps: &[MapInfo]) -> Kind {
 }
 
 /// Decides for all values with that one's id whether they are null; `present` is their kind where they are not.
-fn decide_null(state: &mut State, decided: &Register, null: bool, present: Kind) {
+fn decide_null(state: &mut State, decided: &Register, null: bool, present: Kind, keeps_id: bool) {
     let (id, reference) = (decided.id, decided.reference);
     if null && reference != 0 && reference == id {
         // What is not there need not be given back.
@@ -259,7 +260,10 @@ fn decide_null(state: &mut State, decided: &Register, null: bool, present: Kind)
             r.var = Scalar::constant(0);
         } else {
             r.maybe_null = false;
-            r.id = 0;
+            // A lock in it is told from others by the id.
+            if !keeps_id {
+                r.id = 0;
+            }
             r.kind = present;
         }
     });

@@ -4,6 +4,7 @@ use super::arguments::Gathered;
 use super::domain::Scalar;
 use super::observer::Observer;
 use super::register::{Kind, MapRef, MemoryKind, Register, SocketKind};
+use super::typed::{Trust, TypeRef, TypeSource};
 use super::{Rejection, Verifier, flag, not_built, reject};
 use crate::errno::Errno;
 use crate::helper::{self, Facts, Prototype, Ret};
@@ -39,6 +40,9 @@ impl<O: Observer> Verifier<O> {
         };
         if prototype.effects.sleeps && self.input.flags & flag::SLEEPABLE == 0 {
             return Err(reject(Errno::EINVAL, "helper call might sleep in a non-sleepable prog"));
+        }
+        if self.state.sections.locks > 0 && !matches!(number, 94 | 194) {
+            return Err(reject(Errno::EINVAL, "function calls are not allowed while holding a lock"));
         }
         self.check_sections_of_helper(number, name, prototype.effects.sleeps)?;
         let mut gathered = Gathered::default();
@@ -127,6 +131,19 @@ impl<O: Observer> Verifier<O> {
             Ret::TcpSocketOrNull => maybe(Kind::Socket(SocketKind::Tcp)),
             Ret::AllocatedMemoryOrNull => {
                 maybe(Kind::Memory { kind: MemoryKind::RingBuffer, size: gathered.allocated })
+            }
+            Ret::KernelType(name) | Ret::KernelTypeOrNull(name) if !name.is_empty() => {
+                let kernel = self.input.kernel_types.as_ref().and_then(|k| k.structure(name));
+                let Some(id) = kernel else {
+                    return Err(not_built(format_args!(
+                        "helper {}#{number} without the kernel's BTF",
+                        facts.name
+                    )));
+                };
+                let of = TypeRef { source: TypeSource::Kernel, id };
+                let trust = if number == 158 { Trust::TRUSTED } else { Trust::NONE };
+                let maybe_null = matches!(prototype.ret, Ret::KernelTypeOrNull(_));
+                Register { maybe_null, ..Register::pointer(Kind::Typed { of, trust }) }
             }
             _ => return Err(not_built(format_args!("the result of helper {}#{number}", facts.name))),
         };

@@ -397,9 +397,13 @@ fn argument_count(number: i32) -> u32 {
 }
 
 /// Finds which registers are live before each instruction.
-pub fn live_registers(code: &Code, postorder: &[u32], marks: &mut [Marks]) {
-    let facts: Vec<(u16, u16)> =
+/// `counts` has the number of arguments of kernel functions by the slot that calls them.
+pub fn live_registers(code: &Code, postorder: &[u32], counts: &[(u32, u32)], marks: &mut [Marks]) {
+    let mut facts: Vec<(u16, u16)> =
         code.insns.iter().map(|i| i.as_ref().map_or((0x3ff, 0), uses_and_definitions)).collect();
+    for (at, count) in counts {
+        facts[*at as usize].0 = ((1u16 << count) - 1) << 1;
+    }
     loop {
         let mut changed = false;
         for &at in postorder {

@@ -161,6 +161,12 @@ fn stack(old: &Frame, new: &Frame, how: Exactness, ids: &mut Ids) -> Result<(), 
         if how != Exactness::Covering && a.bytes != b.bytes {
             return Err(number);
         }
+        if matches!(a.bytes[7], Byte::Dynptr | Byte::Iterator | Byte::Interrupts) {
+            if a.bytes != b.bytes || !same_object(&a.spilled, &b.spilled, ids) {
+                return Err(number);
+            }
+            continue;
+        }
         let nothing = a.bytes.iter().all(|byte| asks_nothing(*byte));
         if nothing && how == Exactness::Covering {
             continue;
@@ -182,4 +188,15 @@ fn stack(old: &Frame, new: &Frame, how: Exactness, ids: &mut Ids) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// Whether slots of objects on the stack are alike: how often an iterator stepped does not matter.
+fn same_object(old: &Register, new: &Register, ids: &mut Ids) -> bool {
+    let kind = |kind: Kind| match kind {
+        Kind::Iterator { of, drained, first, rcu, .. } => {
+            Kind::Iterator { of, drained, depth: 0, first, rcu }
+        }
+        other => other,
+    };
+    kind(old.kind) == kind(new.kind) && ids.same(old.id, new.id) && ids.same(old.reference, new.reference)
 }

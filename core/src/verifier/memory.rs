@@ -7,6 +7,7 @@ use super::{Rejection, Verifier, constant_at, flag, not_built, policy, reject};
 use crate::errno::Errno;
 use crate::isa::{Insn, Operand, Reg, Size, Width};
 use crate::map::types::flag as map_flag;
+use crate::object::btf::record;
 use crate::program::{self, FieldKind, PacketAccess};
 
 /// Bytes of `struct bpf_flow_keys`.
@@ -124,6 +125,7 @@ impl<O: Observer> Verifier<O> {
             Kind::MapValue(map) => {
                 self.check_map_mode(map, base, full, bytes, mode)?;
                 self.check_region(Region::MapValue(map), pointer, base, full, bytes.into(), false)?;
+                self.check_fields(map, pointer, full, bytes.into(), true)?;
                 if mode == Mode::Read
                     && let Some(value) = self.constant(map, pointer, full, size)
                 {
@@ -138,6 +140,17 @@ impl<O: Observer> Verifier<O> {
             }
             Kind::Context => {
                 self.check_pointer_offset(pointer, base, false)?;
+                if self.target.is_some() {
+                    let write = mode == Mode::Write;
+                    loaded = self.tracing_context(off, bytes, write, sign_extend)?;
+                    if let Some(dst) = dst {
+                        if loaded.is_scalar() {
+                            loaded.var = resized(&loaded.var, size, sign_extend);
+                        }
+                        self.write(dst, loaded);
+                    }
+                    return Ok(());
+                }
                 let gives = self.input.program_type.access(off, bytes, mode == Mode::Write);
                 // The sign of a pointer can't be extended.
                 let gives = gives.filter(|gives| !sign_extend || *gives == FieldKind::Scalar);
@@ -177,14 +190,17 @@ impl<O: Observer> Verifier<O> {
                     return Err(reject(Errno::EACCES, message).of(base));
                 }
             }
+            Kind::Memory { kind: MemoryKind::UntrustedReadOnly, .. } if mode == Mode::Read => {}
             Kind::Memory { kind, size } => {
-                if mode == Mode::Write && kind == MemoryKind::ReadOnly {
+                let read_only = matches!(kind, MemoryKind::ReadOnly | MemoryKind::UntrustedReadOnly);
+                if mode == Mode::Write && read_only {
                     let message =
                         format_args!("R{} cannot write into {}", base.number(), pointer.type_name());
                     return Err(reject(Errno::EACCES, message).of(base));
                 }
                 self.check_region(Region::Memory(size), pointer, base, full, bytes.into(), false)?;
             }
+            Kind::Typed { .. } => loaded = self.access_typed(pointer, base, full, bytes, mode)?,
             Kind::Map(_) => return Err(not_built("access to a map's own fields")),
             Kind::TracepointBuffer => return Err(not_built("access to a tracepoint's buffer")),
             _ => return Err(self.invalid(pointer, base)),
@@ -194,6 +210,36 @@ impl<O: Observer> Verifier<O> {
                 loaded.var = resized(&loaded.var, size, sign_extend);
             }
             self.write(dst, loaded);
+        }
+        Ok(())
+    }
+
+    /// The access hits no field of the value that is more than bytes.
+    pub(super) fn check_fields(
+        &self,
+        map: MapRef,
+        pointer: &Register,
+        off: i64,
+        size: i64,
+        direct: bool,
+    ) -> Result<(), Rejection> {
+        for field in &self.maps[usize::from(map.0)].fields {
+            let (start, end) = (i64::from(field.offset), i64::from(field.offset + field.size));
+            let (min, max) = (pointer.var.smin.saturating_add(off), pointer.var.umax as i64 + off + size);
+            if min >= end || max <= start {
+                continue;
+            }
+            let name = field.kind.name();
+            if matches!(field.kind, record::FieldKind::Pointer { .. }) {
+                let what = match (direct, pointer.var.as_constant()) {
+                    (false, _) => "cannot be accessed indirectly by helper",
+                    (true, None) => "access cannot have variable offset",
+                    (true, Some(_)) => return Err(not_built("a kernel pointer in a map's value")),
+                };
+                return Err(reject(Errno::EACCES, format_args!("{name} {what}")));
+            }
+            let message = format_args!("{name} cannot be accessed directly by load/store");
+            return Err(reject(Errno::EACCES, message));
         }
         Ok(())
     }

@@ -14,6 +14,17 @@
 //! numbers are sets of the [`domain`]. [`log`] and [`print`] word it as the kernel's log does, an
 //! [`Observer`] is told of it as it happens.
 
+/// What the log names registers by: fields of the verifier, so that its log can be written meanwhile.
+macro_rules! print_names {
+    ($verifier:expr) => {
+        $crate::verifier::print::Names {
+            maps: &$verifier.maps,
+            kernel: $verifier.input.kernel_types.as_deref().map(|k| &k.btf),
+            program: $verifier.input.types.as_deref(),
+        }
+    };
+}
+
 mod alu;
 mod arguments;
 mod branch;
@@ -22,12 +33,16 @@ mod callback;
 pub mod cfg;
 mod compare;
 pub mod domain;
+mod dynptrs;
 mod finish;
 mod frames;
 pub mod function_types;
 mod global;
+mod graph;
+mod iterators;
 mod kernel_call;
 pub mod live_stack;
+mod locks;
 pub mod log;
 mod loops;
 mod map_call;
@@ -43,7 +58,9 @@ mod resolve;
 pub mod sections;
 mod stack;
 pub mod state;
+mod tracing;
 pub mod typed;
+mod typed_memory;
 mod walk;
 
 use alloc::collections::BTreeMap;
@@ -100,7 +117,7 @@ pub trait Environment {
 }
 
 /// A map, as the verifier is told of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct MapFacts<'a> {
     /// What it was created with.
     pub spec: &'a MapSpec,
@@ -110,6 +127,10 @@ pub struct MapFacts<'a> {
     pub direct_value: Option<u32>,
     /// What the maps in it are like, where it holds maps.
     pub inner: Option<&'a MapSpec>,
+    /// The BTF of its value's type.
+    pub types: Option<Arc<Btf>>,
+    /// The same of the maps in it.
+    pub inner_types: Option<Arc<Btf>>,
 }
 
 /// Flags of a load (`prog_flags`).
@@ -281,6 +302,8 @@ pub struct Verifier<O> {
     marks: Vec<Marks>,
     seen: Vec<Seen>,
     functions: Vec<Function>,
+    /// What a tracing program attaches to.
+    target: Option<tracing::Target>,
     /// What BTF says of each function, by index; empty without `func_info`.
     function_facts: Vec<FunctionFacts>,
     /// The function that is being verified by itself: 0 is the program's own.
@@ -336,6 +359,7 @@ impl<O: Observer> Verifier<O> {
             marks: vec![Marks::default(); len],
             seen: vec![Seen::default(); len],
             functions: Vec::new(),
+            target: None,
             function_facts: Vec::new(),
             verifying: 0,
             live_stack: LiveStack::default(),
@@ -387,7 +411,8 @@ impl<O: Observer> Verifier<O> {
         if self.input.flags & flag::SLEEPABLE == 0 && self.input.program_type.number == SYSCALL {
             return Err(reject(Errno::EINVAL, "Syscall programs can only be sleepable"));
         }
-        if self.input.program_type.accesses.is_empty() {
+        let tracing = self.input.program_type.number == tracing::TRACING;
+        if self.input.program_type.accesses.is_empty() && !tracing {
             return Err(not_built(format_args!("program type {}", self.input.program_type.name)));
         }
         let code = Code { raw: &self.input.code, insns: &self.insns };
@@ -395,11 +420,19 @@ impl<O: Observer> Verifier<O> {
         cfg::check_jumps(&code, &self.functions)?;
         self.check_function_types()?;
         self.check_source_lines()?;
+        self.check_kernel_functions()?;
         self.resolve(environment)?;
         let code = Code { raw: &self.input.code, insns: &self.insns };
         let postorder = cfg::check_graph(&code, &self.functions, true, &mut self.marks)?;
+        if tracing {
+            self.find_target()?;
+        }
+        let code = Code { raw: &self.input.code, insns: &self.insns };
         cfg::components(&code, &self.functions, &mut self.marks);
-        cfg::live_registers(&code, &postorder, &mut self.marks);
+        let counts = self.kernel_argument_counts();
+        cfg::live_registers(&code, &postorder, &counts, &mut self.marks);
+        self.mark_kernel_calls();
+        let code = Code { raw: &self.input.code, insns: &self.insns };
         self.live_stack = LiveStack::new(&code, &self.functions, &self.marks);
         self.find_function_effects();
         self.log_live_registers();

@@ -256,7 +256,13 @@ impl<O: Observer> Verifier<O> {
                 write_slots(wanted.slots[number], &mut self.log);
                 let _ = self.log.write_str(": ");
                 if let Some(kept) = self.kept[id.0 as usize].as_ref() {
-                    let _ = super::print::write_frame(&kept.state, number, None, &self.maps, &mut self.log);
+                    let _ = super::print::write_frame(
+                        &kept.state,
+                        number,
+                        None,
+                        &print_names!(self),
+                        &mut self.log,
+                    );
                 }
             }
         }

@@ -5,6 +5,8 @@ use core::fmt::{self, Write};
 use super::domain::text::{write_bounds, write_signed, write_unsigned};
 use super::register::{Kind, MapInfo, MapRef, Register};
 use super::state::{Byte, State};
+use super::typed::{Trust, TypeRef, TypeSource};
+use crate::object::btf::Btf;
 
 /// Which registers and slots of the current frame changed since the log last showed them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -24,8 +26,35 @@ impl Changed {
     }
 }
 
+/// What the log names registers by.
+#[derive(Clone, Copy)]
+pub struct Names<'a> {
+    /// The program's maps.
+    pub maps: &'a [MapInfo],
+    /// The kernel's types.
+    pub kernel: Option<&'a Btf>,
+    /// The program's types.
+    pub program: Option<&'a Btf>,
+}
+
+impl<'a> Names<'a> {
+    /// Without types.
+    pub fn of_maps(maps: &'a [MapInfo]) -> Names<'a> {
+        Names { maps, kernel: None, program: None }
+    }
+
+    fn type_name(&self, of: TypeRef) -> &'a str {
+        let btf = match of.source {
+            TypeSource::Kernel => self.kernel,
+            TypeSource::Program => self.program,
+            TypeSource::Map(map) => self.maps.get(usize::from(map)).and_then(|m| m.types.as_deref()),
+        };
+        btf.map_or("", |btf| btf.name_of(of.id))
+    }
+}
+
 /// Writes one register. `frame` is the frame that is shown.
-pub fn write_register(r: &Register, frame: usize, maps: &[MapInfo], out: &mut impl Write) -> fmt::Result {
+pub fn write_register(r: &Register, frame: usize, names: &Names, out: &mut impl Write) -> fmt::Result {
     if r.is_scalar() {
         if r.precise {
             out.write_char('P')?;
@@ -35,8 +64,10 @@ pub fn write_register(r: &Register, frame: usize, maps: &[MapInfo], out: &mut im
         }
     }
     out.write_str(r.type_name())?;
-    if r.kind == Kind::Arena {
-        return Ok(());
+    match r.kind {
+        Kind::Arena => return Ok(()),
+        Kind::Typed { of, .. } => out.write_str(names.type_name(of))?,
+        _ => {}
     }
     if let Kind::Stack { frame: of } = r.kind {
         if usize::from(of) != frame {
@@ -59,8 +90,14 @@ pub fn write_register(r: &Register, frame: usize, maps: &[MapInfo], out: &mut im
         parts.next()?;
         write!(parts.out, "ref_obj_id={}", r.reference)?;
     }
+    if let Kind::Typed { trust, .. } = r.kind
+        && trust.has(Trust::NON_OWNING)
+    {
+        parts.next()?;
+        parts.out.write_str("non_own_ref")?;
+    }
     if let Kind::Map(MapRef(map)) | Kind::MapValue(MapRef(map)) = r.kind
-        && let Some(info) = maps.get(usize::from(map))
+        && let Some(info) = names.maps.get(usize::from(map))
     {
         if !info.spec.name.is_empty() {
             parts.next()?;
@@ -82,6 +119,10 @@ pub fn write_register(r: &Register, frame: usize, maps: &[MapInfo], out: &mut im
     if let Kind::Memory { size, .. } = r.kind {
         parts.next()?;
         write!(parts.out, "sz={size}")?;
+    }
+    if let Kind::DynptrPointer(kind) = r.kind {
+        parts.next()?;
+        write!(parts.out, "type={}", kind.name())?;
     }
     match r.var.as_constant() {
         Some(0) => {}
@@ -114,7 +155,7 @@ pub fn write_frame(
     state: &State,
     frame: usize,
     which: Option<Changed>,
-    maps: &[MapInfo],
+    names: &Names,
     out: &mut impl Write,
 ) -> fmt::Result {
     let shown = which.unwrap_or(Changed::ALL);
@@ -125,10 +166,20 @@ pub fn write_frame(
     for (number, r) in f.registers.iter().enumerate() {
         if r.kind != Kind::Uninitialised && shown.registers >> number & 1 == 1 {
             write!(out, " R{number}=")?;
-            write_register(r, frame, maps, out)?;
+            write_register(r, frame, names, out)?;
         }
     }
     for (number, slot) in f.stack.iter().enumerate() {
+        let object = match slot.bytes[7] {
+            Byte::Iterator | Byte::Dynptr => Some(slot.spilled),
+            _ => None,
+        };
+        if let Some(object) = object {
+            if number >= 64 || shown.slots >> number & 1 == 1 {
+                write_object(&object, number, names, out)?;
+            }
+            continue;
+        }
         if !slot.is_written() || (number < 64 && shown.slots >> number & 1 == 0) {
             continue;
         }
@@ -138,7 +189,7 @@ pub fn write_frame(
             out.write_char(byte.character())?;
         }
         if spill {
-            write_register(&slot.spilled, frame, maps, out)?;
+            write_register(&slot.spilled, frame, names, out)?;
         }
     }
     let objects = state.references.iter().filter(|r| r.kind == super::state::ReferenceKind::Object);
@@ -147,4 +198,17 @@ pub fn write_frame(
         write!(out, "{}", reference.id)?;
     }
     out.write_char('\n')
+}
+
+/// Writes an object on the stack, with its slot of the lowest address.
+fn write_object(r: &Register, number: usize, names: &Names, out: &mut impl Write) -> fmt::Result {
+    let at = -8 * (number as i32 + 1);
+    match r.kind {
+        Kind::Iterator { of, drained, depth, first: true, .. } => {
+            let state = if drained { "drained" } else { "active" };
+            let name = names.kernel.map_or("", |btf| btf.name_of(of)).trim_start_matches("bpf_iter_");
+            write!(out, " fp{at}=iter_{name}(ref_id={},state={state},depth={depth})", r.reference)
+        }
+        _ => Ok(()),
+    }
 }

@@ -3,6 +3,7 @@
 use core::fmt::Write;
 
 use super::compare::{self, Exactness};
+use super::kernel_call::is_iterator;
 use super::loops::Loop;
 use super::observer::{Linked, Observer};
 use super::state::{Byte, MAX_SLOTS, Slot, State, StateId};
@@ -79,7 +80,13 @@ impl<O: Observer> Verifier<O> {
                 if may_goto && other_turn && self.covers(id, Exactness::Within).is_ok() {
                     return self.covered(id, true);
                 }
-                if !other_turn
+                let steps = self.kernel_function_at(pc.0).is_some_and(|f| is_iterator(f.name, "_next"));
+                if steps && self.covers(id, Exactness::Within).is_ok() && self.steps_active_iterator() {
+                    return self.covered(id, true);
+                }
+                let old = self.kept_ref(id);
+                if !steps
+                    && !other_turn
                     && may_loop(&old.state, &self.state)
                     && self.covers(id, Exactness::Exact).is_ok()
                 {
@@ -189,7 +196,8 @@ impl<O: Observer> Verifier<O> {
     /// Frees a dropped state that no path grows from any more.
     fn release_dropped(&mut self, id: StateId) {
         let kept = self.kept_ref(id);
-        if kept.dropped && kept.state.branches == 0 {
+        // Ways back into a loop may still grow from it.
+        if kept.dropped && kept.state.branches == 0 && !self.is_unsettled(kept.in_loop) {
             self.kept[id.0 as usize] = None;
             self.counters.dropped_now -= 1;
         }
@@ -250,7 +258,7 @@ impl<O: Observer> Verifier<O> {
         let _ = self.log.write_str("old state:");
         let old = self.kept[id.0 as usize].as_ref();
         if let Some(old) = old {
-            let _ = print::write_frame(&old.state, current, None, &self.maps, &mut self.log);
+            let _ = print::write_frame(&old.state, current, None, &print_names!(self), &mut self.log);
         }
         // The line stands above the states: nothing more is to be said at the end.
         Rejection { logged: true, ..rejection }
@@ -263,9 +271,23 @@ fn same_calls(a: &State, b: &State) -> bool {
         && a.frames.iter().zip(&b.frames).all(|(x, y)| x.call_site == y.call_site)
 }
 
+/// Whether the iterators of both states that are not drained gave as many elements.
+fn same_depths(old: &State, current: &State) -> bool {
+    use super::register::Kind;
+    old.frames.iter().zip(&current.frames).all(|(a, b)| {
+        a.stack.iter().zip(&b.stack).all(|(a, b)| match (a.spilled.kind, b.spilled.kind) {
+            (Kind::Iterator { drained: false, depth, .. }, Kind::Iterator { depth: other, .. }) => {
+                a.bytes[7] != Byte::Iterator || depth == other
+            }
+            _ => true,
+        })
+    })
+}
+
 /// Whether the two could be one state: the same numbers in the registers of the current frame.
 fn may_loop(old: &State, current: &State) -> bool {
     old.frames.len() == current.frames.len()
+        && same_depths(old, current)
         && old.frame().registers.iter().zip(&current.frame().registers).all(|(a, b)| {
             a.kind == b.kind && a.maybe_null == b.maybe_null && a.offset == b.offset && a.var == b.var
         })

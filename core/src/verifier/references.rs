@@ -13,7 +13,7 @@ impl<O: Observer> Verifier<O> {
     /// A new reference, acquired by the instruction.
     pub(super) fn acquire(&mut self, acquired: Pc) -> u32 {
         let id = self.new_id();
-        self.state.references.push(Reference { id, acquired, kind: ReferenceKind::Object });
+        self.state.references.push(Reference { id, acquired, kind: ReferenceKind::Object, owner: None });
         id
     }
 
@@ -64,8 +64,8 @@ impl<O: Observer> Verifier<O> {
 
 /// Takes a reference off a state's list; whether it was there.
 pub(super) fn release(state: &mut State, id: u32) -> bool {
-    let Some(at) = state.references.iter().position(|r| r.id == id) else { return false };
-    // The last one takes its place.
-    state.references.swap_remove(at);
+    let object = |r: &Reference| r.id == id && r.kind == ReferenceKind::Object;
+    let Some(at) = state.references.iter().position(object) else { return false };
+    state.references.remove(at);
     true
 }

@@ -60,6 +60,24 @@ pub enum Kind {
     Arena,
     /// A key of a map.
     MapKey(MapRef),
+    /// A slot of an iterator on the stack.
+    Iterator {
+        /// Its type, of the kernel's.
+        of: crate::object::btf::TypeId,
+        /// It has no more elements.
+        drained: bool,
+        /// Elements that it gave on this path.
+        depth: u32,
+        /// The slot with the lowest address: the others are shown with it.
+        first: bool,
+        /// Its elements are valid by RCU.
+        rcu: bool,
+    },
+    /// A slot that holds a saved interrupt flag.
+    Interrupts {
+        /// A resilient spin lock saved it.
+        resilient: bool,
+    },
     /// A dynptr that a function or callback was given.
     DynptrPointer(DynptrKind),
 }
@@ -118,6 +136,10 @@ pub struct MapInfo {
     pub handle: u32,
     /// The address of its first value, where the type allows direct access.
     pub direct_value: Option<u32>,
+    /// The BTF of its value's type.
+    pub types: Option<alloc::sync::Arc<crate::object::btf::Btf>>,
+    /// The fields of its value that are more than bytes.
+    pub fields: alloc::vec::Vec<crate::object::btf::record::Field>,
     /// The value's bytes, where neither side can write them any more.
     pub constant: Option<alloc::vec::Vec<u8>>,
     /// What the maps in it are like, where it holds maps: an entry of its own.
@@ -272,6 +294,8 @@ impl Register {
             (Kind::Arena, _) => "arena",
             (Kind::MapKey(_), _) => "map_key",
             (Kind::DynptrPointer(_), _) => "dynptr_ptr",
+            (Kind::Iterator { .. }, _) => "iter",
+            (Kind::Interrupts { .. }, _) => "irq",
         }
     }
 }

@@ -8,6 +8,8 @@ use super::{Environment, Rejection, Verifier, not_built, observer::Observer, rej
 use crate::errno::Errno;
 use crate::isa::{DecodeError, Found, Imm64, Insn};
 use crate::map::{MapId, MapSpec};
+use crate::object::btf::TypeId;
+use crate::object::btf::record;
 
 /// Most maps of a program (`MAX_USED_MAPS`).
 const MAX_MAPS: usize = 64;
@@ -66,6 +68,11 @@ impl<O: Observer> Verifier<O> {
             spec: facts.spec.clone(),
             handle: facts.handle,
             direct_value: facts.direct_value,
+            fields: match &facts.types {
+                Some(btf) => record::fields(btf, TypeId(facts.spec.btf_value_type_id)).unwrap_or_default(),
+                None => alloc::vec::Vec::new(),
+            },
+            types: facts.types.clone(),
             constant: environment.constant_value(id),
             inner: None,
             is_inner: false,
@@ -76,7 +83,11 @@ impl<O: Observer> Verifier<O> {
             let spec = MapSpec { name: String::new(), ..spec.clone() };
             let (handle, direct_value, constant) = (0, None, None);
             self.maps[at].inner = Some(MapRef(self.maps.len() as u16));
-            let info = MapInfo { id, spec, handle, direct_value, constant, inner: None, is_inner: true };
+            let types = facts.inner_types.clone();
+            let of = TypeId(spec.btf_value_type_id);
+            let fields = types.as_ref().and_then(|btf| record::fields(btf, of)).unwrap_or_default();
+            let (inner, is_inner) = (None, true);
+            let info = MapInfo { id, spec, handle, direct_value, constant, types, fields, inner, is_inner };
             self.maps.push(info);
         }
         Ok(at)

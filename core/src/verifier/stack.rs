@@ -105,6 +105,13 @@ impl<O: Observer> Verifier<O> {
         let (number, first) = place(off);
         let slot = self.state.frames[frame].slot(number);
         let mut from_slot = false;
+        for at in 0..bytes {
+            let (n, b) = place(off + at);
+            if self.state.frames[frame].slot(n).bytes[b].is_object() {
+                let message = format_args!("invalid read from stack off {off}+{at} size {bytes}");
+                return Err(reject(Errno::EACCES, message).of(base));
+            }
+        }
         let loaded = if slot.is_spill() {
             let spilled_bytes = slot.bytes.iter().filter(|b| **b == Byte::Spill).count() as i64;
             if bytes != 8 || spilled_bytes != 8 {
@@ -128,7 +135,7 @@ impl<O: Observer> Verifier<O> {
                         match self.state.frames[frame].slot(n).bytes[b] {
                             Byte::Spill => spills += 1,
                             Byte::Zero => zeros += 1,
-                            Byte::Misc | Byte::Invalid => {}
+                            _ => {}
                         }
                     }
                     if (spills == bytes && slot.spilled.is_null()) || zeros == bytes {
@@ -164,7 +171,7 @@ impl<O: Observer> Verifier<O> {
     }
 
     /// Bytes of a frame's stack are read.
-    fn slots_read(&mut self, frame: usize, from: i64, to: i64) {
+    pub(super) fn slots_read(&mut self, frame: usize, from: i64, to: i64) {
         let (low, high) = (place(to - 1).0, place(from).0);
         if from >= to || high >= MAX_SLOTS {
             return;
@@ -251,7 +258,7 @@ impl<O: Observer> Verifier<O> {
             byte = Byte::Zero;
         }
         let slot = &mut self.state.frames[frame].stack[number];
-        if slot.is_spill() {
+        if slot.is_special() {
             slot.scrub();
         }
         slot.spilled = Register::UNINITIALISED;
@@ -262,7 +269,7 @@ impl<O: Observer> Verifier<O> {
     }
 
     /// A slot is shown with the next state, whichever frame it was of.
-    fn mark_slot(&mut self, slot: usize) {
+    pub(super) fn mark_slot(&mut self, slot: usize) {
         if slot < 64 {
             self.changed.slots |= 1 << slot;
         }
@@ -301,7 +308,7 @@ impl<O: Observer> Verifier<O> {
                 zero_mattered = true;
                 continue;
             }
-            if slot.is_spill() && !zero {
+            if slot.is_special() && !zero {
                 slot.scrub();
             }
             slot.spilled.kind = if slot.is_spill() { slot.spilled.kind } else { Kind::Uninitialised };
@@ -347,11 +354,16 @@ impl<O: Observer> Verifier<O> {
         for at in min..max + size {
             let (number, byte) = place(at);
             let slot = &mut self.state.frames[frame].stack[number];
+            if slot.bytes[byte].is_object() {
+                let (r, within) = (reg.number(), at - min);
+                let message = format_args!("invalid read from stack R{r} off {min}+{within} size {size}");
+                return Err(reject(Errno::EACCES, message).of(reg));
+            }
             if mode == Mode::Write {
                 match slot.bytes[byte] {
                     Byte::Spill => slot.scrub(),
                     Byte::Zero | Byte::Invalid => slot.bytes[byte] = Byte::Misc,
-                    Byte::Misc => {}
+                    _ => {}
                 }
             }
         }
@@ -365,7 +377,7 @@ impl<O: Observer> Verifier<O> {
             let (number, byte) = place(at);
             self.mark_slot(number);
             let slot = &mut self.state.frames[frame].stack[number];
-            if slot.is_spill() {
+            if slot.is_special() {
                 slot.scrub();
             }
             slot.spilled = Register::UNINITIALISED;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::domain::Scalar;
 use super::live_stack::InstanceId;
 use super::register::{Kind, Register};
-use super::sections::Sections;
+use super::sections::{LockOwner, Sections};
 use crate::isa::{Pc, Reg};
 
 pub use crate::trace::view::StateId;
@@ -28,9 +28,20 @@ pub enum Byte {
     Misc,
     /// Written with zero.
     Zero,
+    /// Part of a dynptr.
+    Dynptr,
+    /// Part of an iterator.
+    Iterator,
+    /// Part of a saved interrupt flag.
+    Interrupts,
 }
 
 impl Byte {
+    /// Whether it is part of an object that calls alone may touch.
+    pub fn is_object(self) -> bool {
+        matches!(self, Byte::Dynptr | Byte::Iterator | Byte::Interrupts)
+    }
+
     /// The kernel log's character.
     pub fn character(self) -> char {
         match self {
@@ -38,6 +49,9 @@ impl Byte {
             Byte::Spill => 'r',
             Byte::Misc => 'm',
             Byte::Zero => '0',
+            Byte::Dynptr => 'd',
+            Byte::Iterator => 'i',
+            Byte::Interrupts => 'f',
         }
     }
 }
@@ -76,10 +90,15 @@ impl Slot {
         self.bytes.iter().any(|b| *b != Byte::Invalid)
     }
 
-    /// Turns the bytes of a spill into unknown ones.
+    /// Whether it holds more than bytes.
+    pub fn is_special(&self) -> bool {
+        self.is_spill() || self.bytes[7].is_object()
+    }
+
+    /// Turns the bytes of a spill or an object into unknown ones.
     pub fn scrub(&mut self) {
         for byte in &mut self.bytes {
-            if *byte == Byte::Spill {
+            if *byte == Byte::Spill || byte.is_object() {
                 *byte = Byte::Misc;
             }
         }
@@ -155,6 +174,8 @@ pub struct Reference {
     pub acquired: Pc,
     /// What it is.
     pub kind: ReferenceKind,
+    /// What a lock is in.
+    pub owner: Option<LockOwner>,
 }
 
 /// What a path has to give back.

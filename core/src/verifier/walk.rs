@@ -7,11 +7,14 @@ use super::observer::Observer;
 use super::prune::Visit;
 use super::register::{Kind, Register};
 use super::state::{State, Step};
+use super::tracing;
 use super::{Changed, Pending, Rejection, Verifier, not_built, policy, print, reject};
 use crate::errno::Errno;
 use crate::helper::Facts;
 use crate::isa::disasm::{self, Names};
 use crate::isa::{AtomicOp, CallTarget, Imm64, Insn, Operand, PacketOffset, Pc, Reg, Size};
+use crate::object::btf::TypeId;
+use crate::object::btf::kernel::KernelTypes;
 
 /// `bpf_tail_call`
 const TAIL_CALL: i32 = 12;
@@ -240,7 +243,7 @@ impl<O: Observer> Verifier<O> {
                 }
             }
             CallTarget::Local(offset) => self.call_local(pc, offset),
-            CallTarget::Kernel { .. } => Err(not_built("a call of a kernel function")),
+            CallTarget::Kernel { btf_id, .. } => self.call_kernel(pc, btf_id),
         }
     }
 
@@ -350,18 +353,30 @@ impl<O: Observer> Verifier<O> {
             self.check_function_result()?;
             return Ok(Next::Exit);
         }
-        let r0 = self.read(Reg::R0)?;
-        let returns = self.input.program_type.returns(self.input.expected_attach_type);
-        let crate::program::Returns::Between(min, max) = returns else { return Ok(Next::Exit) };
-        if !r0.is_scalar() {
-            let name = r0.type_name();
-            let message = format_args!("At program exit the register R0 is not a known value ({name})");
-            return Err(reject(Errno::EINVAL, message).of(Reg::R0));
+        self.check_return_value(Reg::R0)?;
+        Ok(Next::Exit)
+    }
+
+    /// What the program returns in a register: a number that its type allows.
+    pub(super) fn check_return_value(&mut self, reg: Reg) -> Result<(), Rejection> {
+        let returned = self.read(reg)?;
+        let returns = match self.input.program_type.number {
+            tracing::TRACING if self.input.expected_attach_type == tracing::ITERATOR => {
+                crate::program::Returns::Between(0, 1)
+            }
+            _ => self.input.program_type.returns(self.input.expected_attach_type),
+        };
+        let crate::program::Returns::Between(min, max) = returns else { return Ok(()) };
+        let r = reg.number();
+        if !returned.is_scalar() {
+            let name = returned.type_name();
+            let message = format_args!("At program exit the register R{r} is not a known value ({name})");
+            return Err(reject(Errno::EINVAL, message).of(reg));
         }
-        self.mark_precise(Reg::R0)?;
-        let Scalar { smin, smax, .. } = r0.var;
+        self.mark_precise(reg)?;
+        let Scalar { smin, smax, .. } = returned.var;
         if smin < min || smax > max {
-            let mut message = alloc::string::String::from("At program exit the register R0 has");
+            let mut message = alloc::format!("At program exit the register R{r} has");
             if smin > i64::MIN {
                 let _ = write!(message, " smin={smin}");
             }
@@ -372,9 +387,9 @@ impl<O: Observer> Verifier<O> {
                 message.push_str(" unknown scalar value");
             }
             let _ = write!(message, " should have been in [{min}, {max}]");
-            return Err(reject(Errno::EINVAL, message).of(Reg::R0));
+            return Err(reject(Errno::EINVAL, message).of(reg));
         }
-        Ok(Next::Exit)
+        Ok(())
     }
 }
 
@@ -382,7 +397,7 @@ impl<O: Observer> Verifier<O> {
 struct LogNames<'a> {
     /// What a map's immediate shows: its handle's, or its value's, address.
     immediate: Option<u64>,
-    _lifetime: core::marker::PhantomData<&'a ()>,
+    types: Option<&'a KernelTypes>,
 }
 
 /// Where the kernel's direct mapping would begin: log addresses are this plus the arena offset.
@@ -391,6 +406,10 @@ const ADDRESS_BASE: u64 = 0xffff_8880_0000_0000;
 impl Names for LogNames<'_> {
     fn helper(&self, number: i32) -> Option<alloc::borrow::Cow<'_, str>> {
         Facts::of(number).map(|f| f.name.into())
+    }
+    fn kernel_function(&self, btf_id: i32, _fd_index: i16) -> Option<alloc::borrow::Cow<'_, str>> {
+        let types = self.types?;
+        Some(types.btf.name_of(TypeId(u32::try_from(btf_id).ok()?)).into())
     }
     fn immediate(&self, _source: u8, _low: i32, _high: i32) -> Option<alloc::borrow::Cow<'_, str>> {
         self.immediate.map(|address| alloc::format!("{:#x}", ADDRESS_BASE + address).into())
@@ -405,7 +424,7 @@ impl<O: Observer> Verifier<O> {
             let base = if is_value { info.direct_value.unwrap_or(0) } else { info.handle };
             u64::from(base) + u64::from(offset)
         });
-        let names = LogNames { immediate, _lifetime: core::marker::PhantomData };
+        let names = LogNames { immediate, types: self.input.kernel_types.as_deref() };
         let raw = &self.input.code[pc..];
         let _ = write!(self.log, "({:02x}) ", raw[0].code);
         let _ = disasm::write(raw, &names, &mut self.log);
@@ -459,7 +478,7 @@ impl<O: Observer> Verifier<O> {
 
     /// Writes a frame, all of it or what changed.
     pub(super) fn log_frame(&mut self, frame: usize, which: Option<Changed>) {
-        let _ = print::write_frame(&self.state, frame, which, &self.maps, &mut self.log);
+        let _ = print::write_frame(&self.state, frame, which, &print_names!(self), &mut self.log);
     }
 
     /// Writes what the last instruction changed, behind it where its line is still the last.

@@ -8,6 +8,7 @@ mod declare;
 pub mod ext;
 pub mod kernel;
 mod parse;
+pub mod record;
 
 use alloc::string::String;
 use alloc::vec::Vec;

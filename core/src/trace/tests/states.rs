@@ -85,7 +85,7 @@ fn compare(name: &str, object: &Object, program: usize) -> u32 {
         let text = |state: &State| {
             let mut text = std::string::String::new();
             for frame in 0..state.frames.len() {
-                let _ = print::write_frame(state, frame, None, &[], &mut text);
+                let _ = print::write_frame(state, frame, None, &print::Names::of_maps(&[]), &mut text);
             }
             text
         };

@@ -1,0 +1,95 @@
+//! Maps whose values have fields that are more than bytes: which map types take them, and what the system call
+//! sees of them.
+
+use alloc::sync::Arc;
+
+use super::Kernel;
+use super::descriptors::Object;
+use crate::arena::Memory;
+use crate::errno::Errno;
+use crate::map::MapId;
+use crate::object::btf::record::{self, Field, FieldKind};
+use crate::object::btf::{Btf, TypeId};
+
+/// Map types by number, as bits.
+const fn types(numbers: &[u32]) -> u64 {
+    let (mut mask, mut at) = (0, 0);
+    while at < numbers.len() {
+        mask |= 1 << numbers[at];
+        at += 1;
+    }
+    mask
+}
+
+/// Map types whose values may have a kind of field.
+fn taken_by(kind: FieldKind) -> u64 {
+    match kind {
+        FieldKind::SpinLock | FieldKind::ResilientSpinLock => types(&[1, 2, 19, 21, 24, 28, 29, 32]),
+        FieldKind::Timer | FieldKind::Workqueue | FieldKind::TaskWork => types(&[1, 2, 9]),
+        FieldKind::Pointer { tag: record::PointerTag::User, .. } => types(&[29]),
+        FieldKind::Pointer { .. } | FieldKind::RefCount => types(&[1, 2, 5, 6, 9, 10, 24, 28, 29, 32]),
+        FieldKind::ListHead { .. } | FieldKind::TreeRoot { .. } => types(&[1, 2, 9]),
+        FieldKind::ListNode | FieldKind::TreeNode => 0,
+    }
+}
+
+/// Whether a map of that type may have values of that type.
+///
+/// # Errors
+/// `EINVAL` for fields that do not go together, `EOPNOTSUPP` where the map's type does not take one.
+pub(super) fn check_fields(map_type: u32, btf: &Btf, value: TypeId) -> Result<(), Errno> {
+    let fields = record::fields(btf, value).ok_or(Errno::EINVAL)?;
+    let is_lock = |f: &&Field| matches!(f.kind, FieldKind::SpinLock | FieldKind::ResilientSpinLock);
+    let locks = fields.iter().filter(is_lock).count();
+    let graph = |f: &Field| matches!(f.kind, FieldKind::ListHead { .. } | FieldKind::TreeRoot { .. });
+    if locks > 1 {
+        return Err(Errno::E2BIG);
+    }
+    if locks == 0 && fields.iter().any(graph) {
+        return Err(Errno::EINVAL);
+    }
+    match fields.iter().all(|f| taken_by(f.kind) >> map_type & 1 == 1) {
+        true => Ok(()),
+        false => Err(Errno::EOPNOTSUPP),
+    }
+}
+
+impl<M: Memory + 'static> Kernel<M> {
+    /// Remembers which BTF a new map's types are of.
+    pub(super) fn note_map_types(&mut self, id: MapId, btf_fd: i32) {
+        let maps = &self.resources.maps;
+        self.map_types.retain(|id, _| maps.spec(*id).is_some());
+        let Some(spec) = maps.spec(id) else { return };
+        if spec.btf_value_type_id == 0 {
+            return;
+        }
+        if let Ok(Object::Btf(btf)) = self.table.get(btf_fd)
+            && let Some(loaded) = self.btfs.get(&btf)
+        {
+            self.map_types.insert(id, Arc::clone(&loaded.btf));
+        }
+    }
+
+    /// Remembers which BTF the types are of that maps in a new map of maps have.
+    pub(super) fn note_inner_types(&mut self, id: MapId, inner_fd: i32) {
+        let maps = &self.resources.maps;
+        self.inner_map_types.retain(|id, _| maps.spec(*id).is_some());
+        if let Ok((inner, _)) = self.table.map(inner_fd)
+            && let Some(btf) = self.map_types.get(&inner)
+        {
+            self.inner_map_types.insert(id, Arc::clone(btf));
+        }
+    }
+
+    /// Clears the fields of a map's value that the system call neither reads nor writes.
+    pub(super) fn hide_fields(&self, fd: i32, value: &mut [u8]) {
+        let Ok((id, _)) = self.table.map(fd) else { return };
+        let (Some(btf), Some(spec)) = (self.map_types.get(&id), self.resources.maps.spec(id)) else { return };
+        for field in record::fields(btf, TypeId(spec.btf_value_type_id)).unwrap_or_default() {
+            let (start, end) = (field.offset as usize, (field.offset + field.size) as usize);
+            if let Some(bytes) = value.get_mut(start..end) {
+                bytes.fill(0);
+            }
+        }
+    }
+}
