@@ -5,6 +5,7 @@ mod run;
 mod system;
 mod verify;
 
+use glasshive_native::oracle::usable;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -64,7 +65,7 @@ fn main() -> ExitCode {
             Ok(true)
         }
         Some(Command::Run { seed, count }) => run::run(seed, count),
-        Some(Command::Verify(verify)) if !system::System::Kernel.is_usable() => {
+        Some(Command::Verify(verify)) if usable().is_err() => {
             println!("skipped: no usable bpf(2) on this machine ({} programs)", verify.count);
             Ok(true)
         }

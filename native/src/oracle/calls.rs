@@ -169,15 +169,21 @@ impl Load<'_> {
             .u32(148, self.fd_array_count)
     }
 
-    /// Loads.
+    /// Loads, with a buffer for the log of [`Load::log_size`] bytes.
     pub fn call(&self, side: &dyn Bpf) -> Loaded {
-        let mut log = vec![0; if self.log_level == 0 { 0 } else { self.log_size }];
-        let mut attr = self.attr(&log);
+        self.call_with(side, &mut vec![0; if self.log_level == 0 { 0 } else { self.log_size }])
+    }
+
+    /// Loads; the log goes into the buffer. None is given at level 0.
+    pub fn call_with(&self, side: &dyn Bpf, log: &mut [u8]) -> Loaded {
+        let log = if self.log_level == 0 { &mut [] } else { log };
+        if let Some(first) = log.first_mut() {
+            *first = 0;
+        }
+        let mut attr = self.attr(log);
         let ret = side.bpf(command::PROG_LOAD, &mut attr.0, ATTR_LEN as u32);
         let end = log.iter().position(|b| *b == 0).unwrap_or(log.len());
-        log.truncate(end);
-        let log =
-            String::from_utf8(log).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
+        let log = String::from_utf8_lossy(&log[..end]).into_owned();
         Loaded { ret, log, log_true_size: attr.get_u32(140) }
     }
 }

@@ -7,6 +7,7 @@
 pub mod calls;
 pub mod log;
 pub mod syscall;
+pub mod texts;
 
 use std::cell::RefCell;
 use std::sync::Arc;

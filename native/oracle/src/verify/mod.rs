@@ -4,11 +4,12 @@ mod grow;
 mod mutate;
 mod shrink;
 
-use crate::system::{Answer, LogBuffer, System};
+use crate::system::{Answer, LogBuffer, load};
 use anyhow::Context;
 use fastrand::Rng;
 use glasshive::isa::asm::{self, Assembly};
 use glasshive::names::{self, Uapi};
+use glasshive_native::oracle::Side;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -39,12 +40,12 @@ struct Pair {
 impl Pair {
     /// Asks both, glasshive first: it is the quicker one, and tells a program that is too long.
     fn of(assembly: &Assembly, most: u32, log: &mut LogBuffer) -> Result<Pair, String> {
-        let library = catch_unwind(AssertUnwindSafe(|| System::Library.load(assembly, log)));
+        let library = catch_unwind(AssertUnwindSafe(|| load(Side::Glasshive, assembly, log)));
         let library = library.ok().transpose()?;
         if library.as_ref().and_then(Answer::processed).is_some_and(|n| n > most) {
             return Err(format!("it takes more than {most} instructions to verify"));
         }
-        Ok(Pair { kernel: System::Kernel.load(assembly, log)?, library })
+        Ok(Pair { kernel: load(Side::Kernel, assembly, log)?, library })
     }
 
     fn difference(&self) -> Option<Difference> {
