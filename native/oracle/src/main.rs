@@ -2,6 +2,7 @@
 //! answers differ. `cargo xtask oracle` runs it.
 
 mod run;
+mod sound;
 mod system;
 mod verify;
 
@@ -19,60 +20,71 @@ cargo xtask oracle COMMAND
   verify [--seed S] [--count N] [FILE…]
           load generated programs, or the texts in FILE…, into both; a table by area, and each
           disagreement, shrunk, as a text under target/oracle/verify
+  sound [--seed S] [--count N] [FILE…]
+          run accepted programs, generated or the texts and objects in FILE…, on random inputs in strict
+          mode, and hold each value against what the verifier claimed there
 ";
 
-/// What was asked for.
+/// What is asked for.
+#[derive(Clone, Copy)]
 enum Command {
-    Run { seed: u64, count: u32 },
-    Verify(Verify),
+    Run,
+    Sound,
+    Verify,
 }
 
-/// What `verify` was asked for.
-struct Verify {
+/// A command, with its options.
+struct Question {
+    command: Command,
     seed: u64,
     count: u32,
     files: Vec<PathBuf>,
 }
 
-fn parse(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Option<Command>> {
+fn parse(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Option<Question>> {
     use lexopt::prelude::*;
     let mut parser = lexopt::Parser::from_args(arguments);
-    let mut verify = Verify { seed: 1, count: 2_000, files: Vec::new() };
-    let runs = match parser.next()? {
-        Some(Value(command)) if command == "verify" => false,
-        Some(Value(command)) if command == "run" => true,
+    let command = match parser.next()? {
+        Some(Value(command)) if command == "run" => Command::Run,
+        Some(Value(command)) if command == "sound" => Command::Sound,
+        Some(Value(command)) if command == "verify" => Command::Verify,
         Some(Value(command)) => anyhow::bail!("no command '{}'\n\n{HELP}", command.display()),
         _ => return Ok(None),
     };
+    let mut question = Question { command, seed: 1, count: 2_000, files: Vec::new() };
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("seed") => verify.seed = parser.value()?.parse()?,
-            Long("count") => verify.count = parser.value()?.parse()?,
-            Value(file) if !runs => verify.files.push(file.into()),
+            Long("seed") => question.seed = parser.value()?.parse()?,
+            Long("count") => question.count = parser.value()?.parse()?,
+            Value(file) if !matches!(command, Command::Run) => question.files.push(file.into()),
             other => return Err(other.unexpected().into()),
         }
     }
-    Ok(Some(match runs {
-        true => Command::Run { seed: verify.seed, count: verify.count },
-        false => Command::Verify(verify),
-    }))
+    Ok(Some(question))
+}
+
+fn answer(question: &Question) -> anyhow::Result<bool> {
+    let Question { command, seed, count, files } = question;
+    match command {
+        Command::Run => run::run(*seed, *count),
+        Command::Sound if files.is_empty() => sound::generated(*seed, *count),
+        Command::Sound => sound::files(files, *seed),
+        Command::Verify if usable().is_err() => {
+            println!("skipped: no usable bpf(2) on this machine ({count} programs)");
+            Ok(true)
+        }
+        Command::Verify if files.is_empty() => verify::generated(*seed, *count),
+        Command::Verify => verify::files(files),
+    }
 }
 
 fn main() -> ExitCode {
-    let done = parse(std::env::args_os().skip(1)).and_then(|command| match command {
+    let done = parse(std::env::args_os().skip(1)).and_then(|question| match question {
         None => {
             print!("{HELP}");
             Ok(true)
         }
-        Some(Command::Run { seed, count }) => run::run(seed, count),
-        Some(Command::Verify(verify)) if usable().is_err() => {
-            println!("skipped: no usable bpf(2) on this machine ({} programs)", verify.count);
-            Ok(true)
-        }
-        Some(Command::Verify(verify)) if verify.files.is_empty() => {
-            verify::generated(verify.seed, verify.count)
-        }
-        Some(Command::Verify(verify)) => verify::files(&verify.files),
+        Some(question) => answer(&question),
     });
     match done {
         Ok(true) => ExitCode::SUCCESS,

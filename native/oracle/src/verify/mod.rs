@@ -1,8 +1,8 @@
 //! Programs to both verifiers: verdict, errno, message, counters and the whole log at level 2.
 
-mod grow;
-mod mutate;
-mod shrink;
+pub(crate) mod grow;
+pub(crate) mod mutate;
+pub(crate) mod shrink;
 
 use crate::system::{Answer, LogBuffer, load};
 use anyhow::Context;
