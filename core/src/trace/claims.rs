@@ -221,6 +221,13 @@ impl<'a> Claims<'a> {
                     self.set(current, reg, unclaimed);
                 }
             }
+            // What a comparison says of one number, it says by the other.
+            Insn::Branch { dst, src: Operand::Reg(src), .. } if has(self, dst) || has(self, src) => {
+                for reg in [dst, src] {
+                    self.unclaim_tied(before, current, reg);
+                }
+            }
+            Insn::Branch { dst, .. } if has(self, dst) => self.unclaim_tied(before, current, dst),
             Insn::Call(CallTarget::Local(_)) if current + 1 < MAX_FRAMES => {
                 let arguments = self.unclaimed[current].registers & 0x3e;
                 self.unclaimed[current + 1] = Unclaimed { registers: arguments, slots: 0 };
@@ -239,6 +246,24 @@ impl<'a> Claims<'a> {
     fn set(&mut self, frame: usize, reg: Reg, unclaimed: bool) {
         let registers = &mut self.unclaimed[frame].registers;
         *registers = *registers & !(1 << reg.number()) | u16::from(unclaimed) << reg.number();
+    }
+
+    /// A number, and those that are known to be the same, are unclaimed.
+    fn unclaim_tied(&mut self, before: &State, frame: usize, reg: Reg) {
+        self.set(frame, reg, true);
+        let id = before.register(reg).id;
+        if id == 0 {
+            return;
+        }
+        for (frame, unclaimed) in before.frames.iter().zip(&mut self.unclaimed) {
+            for (r, _) in frame.registers.iter().enumerate().filter(|(_, r)| r.is_scalar() && r.id == id) {
+                unclaimed.registers |= 1 << r;
+            }
+            let tied = |slot: &Slot| slot.is_spilled_scalar() && slot.spilled.id == id;
+            for (s, _) in frame.stack.iter().enumerate().filter(|(_, slot)| tied(slot)) {
+                unclaimed.slots |= 1 << s;
+            }
+        }
     }
 
     /// Whether anything that a load from the stack may read is unclaimed.
