@@ -1,10 +1,12 @@
 //! `glasshive-bench FOLDER [--rounds N]`: times the programs that `gen.py` wrote into the folder on every
-//! engine, interleaved, and prints a table: nanoseconds per eBPF instruction, medians.
+//! engine, interleaved, and prints tables: nanoseconds per eBPF instruction, per run of verified programs with maps,
+//! and how fast the compiler is.
 
 mod clock;
 mod engines;
 mod native;
 mod program;
+mod verified;
 
 use anyhow::{Context, Result, bail, ensure};
 use engines::{ENGINES, Loaded, Runner, compile_times};
@@ -41,6 +43,7 @@ fn main() -> Result<()> {
             }
         }
     }
+    verified::table(rounds)?;
     println!("\n| compiling | M instructions/s |\n| --- | --- |");
     for name in COMPILED {
         let program = Program::read(folder, name)?;

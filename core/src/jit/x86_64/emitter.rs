@@ -69,8 +69,6 @@ pub(super) struct Emitter<'a> {
     /// The function in hand.
     pub(super) function: usize,
     offsets: Vec<u32>,
-    /// The offsets of the pass before: no distance is longer than these say.
-    estimate: Vec<u32>,
     entries: Vec<u32>,
     fixups: Vec<Fixup>,
     unwind: usize,
@@ -93,21 +91,11 @@ impl<'a> Emitter<'a> {
             flags: None,
             function: 0,
             offsets: Vec::with_capacity(image.insns().len() + 1),
-            estimate: Vec::new(),
             entries: Vec::new(),
             fixups: Vec::new(),
             unwind: 0,
             leave: 0,
         }
-    }
-
-    /// Makes ready for a pass with what this one measured.
-    pub(super) fn again(&mut self) {
-        mem::swap(&mut self.estimate, &mut self.offsets);
-        self.offsets.clear();
-        self.entries.clear();
-        self.fixups.clear();
-        self.out.clear();
     }
 
     pub(super) fn finish(self) -> Code {
@@ -164,8 +152,7 @@ impl<'a> Emitter<'a> {
             }
         }
         self.offsets.push(self.out.at() as u32);
-        self.resolve();
-        Ok(())
+        self.resolve()
     }
 
     /// Nothing is known where paths meet.
@@ -199,13 +186,13 @@ impl<'a> Emitter<'a> {
         let here = self.out.at();
         let distance = match self.offsets.get(slot) {
             Some(&known) => known as i64 - (here as i64 + 2),
-            // What lies between is no longer than it was in the pass before.
-            None => match self.estimate.get(slot) {
-                Some(&estimate) => {
-                    i64::from(estimate) - i64::from(self.estimate[self.offsets.len().max(1) - 1])
-                }
-                None => i64::MAX,
-            },
+            // What lies between is no longer than was planned for.
+            None => {
+                let this = self.offsets.len().max(1) - 1;
+                let most =
+                    |slot: usize| self.plan.most.get(slot).map_or(i64::MAX >> 1, |most| i64::from(*most));
+                most(slot) - most(this)
+            }
         };
         let short = (-128..=127).contains(&distance);
         let at = if short { self.out.jump8(condition) } else { self.out.jump32(condition) };
@@ -312,7 +299,7 @@ impl<'a> Emitter<'a> {
     }
 
     /// Makes every jump lead to its place; the stubs come last.
-    fn resolve(&mut self) {
+    fn resolve(&mut self) -> Result<(), Unsupported> {
         for fixup in mem::take(&mut self.fixups) {
             let to = match fixup.to {
                 To::Slot(slot) => self.offsets[slot as usize] as usize,
@@ -330,7 +317,20 @@ impl<'a> Emitter<'a> {
                     stub
                 }
             };
-            if fixup.short { self.out.lead8(fixup.at, to) } else { self.out.lead32(fixup.at, to) }
+            if !fixup.short {
+                self.out.lead32(fixup.at, to);
+                continue;
+            }
+            let distance = to as i64 - (fixup.at as i64 + 1);
+            if !(-128..=127).contains(&distance) {
+                let slot = self.offsets.partition_point(|start| (*start as usize) <= fixup.at);
+                return Err(Unsupported {
+                    pc: Pc(slot as u32 - 1),
+                    what: "a jump that is longer than was planned",
+                });
+            }
+            self.out.lead8(fixup.at, to);
         }
+        Ok(())
     }
 }

@@ -100,10 +100,6 @@ impl Buffer {
     pub fn new(len: usize) -> Buffer {
         Buffer { bytes: alloc::vec![0; len], at: 0 }
     }
-    /// Begins anew, keeping the room.
-    pub fn clear(&mut self) {
-        self.at = 0;
-    }
     /// Offset of the next byte.
     #[inline(always)]
     pub fn at(&self) -> usize {

@@ -70,10 +70,7 @@ impl Code {
 /// [`Unsupported`] names what this compiler does not do.
 pub fn compile(image: &Image, features: Features) -> Result<Code, Unsupported> {
     let plan = Plan::new(image)?;
-    // The first pass measures, with every forward jump long; the second one knows which can be short.
     let mut emitter = Emitter::new(image, &plan, features);
-    emitter.pass()?;
-    emitter.again();
     emitter.pass()?;
     Ok(emitter.finish())
 }

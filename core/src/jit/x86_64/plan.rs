@@ -4,8 +4,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Unsupported;
-use crate::image::Image;
-use crate::isa::{CallTarget, Insn, Operand, Pc, Reg};
+use crate::image::{Access, Image};
+use crate::isa::{AluOp, CallTarget, Insn, Operand, Pc, Reg};
 
 /// Most frames of a call chain, the program's own among them.
 const MAX_FRAMES: usize = 8;
@@ -30,6 +30,8 @@ pub(super) struct Plan {
     pub(super) target: Vec<bool>,
     /// Slots of the longest loop that begins at a slot.
     pub(super) loops: Vec<u32>,
+    /// Bytes that the code of all slots before a slot takes at most, loops' budgets included.
+    pub(super) most: Vec<u32>,
     /// Whether call chains have to be counted while they run.
     pub(super) counts_depth: bool,
 }
@@ -49,13 +51,26 @@ impl Plan {
                 .collect(),
             target: vec![false; slots + 1],
             loops: vec![0; slots + 1],
+            most: Vec::with_capacity(slots + 1),
             counts_depth: false,
         };
         for at in 0..plan.functions.len() {
             plan.look(at, insns)?;
         }
         plan.settle();
+        plan.measure(image);
         Ok(plan)
+    }
+
+    fn measure(&mut self, image: &Image) {
+        let mut total = 0_u32;
+        for ((insn, access), slots) in image.insns().iter().zip(image.access()).zip(&self.loops) {
+            self.most.push(total);
+            let budget = if *slots > 0 { BUDGET_LEN } else { 0 };
+            let probe = if *access == Access::Normal { 0 } else { 32 };
+            total = total.saturating_add(most_bytes(insn) + budget + probe);
+        }
+        self.most.push(total);
     }
 
     /// The function that begins at a slot.
@@ -138,6 +153,30 @@ impl Plan {
             }
         }
         self.counts_depth = depth.iter().any(|depth| *depth > MAX_FRAMES);
+    }
+}
+
+/// Bytes of the budget's code at the head of a loop.
+const BUDGET_LEN: u32 = 13;
+
+/// Bytes that an instruction becomes at most. What finds itself longer is refused, not emitted wrongly.
+fn most_bytes(insn: &Insn) -> u32 {
+    let of_frame = |operand: Operand| if operand == Operand::Reg(Reg::FP) { 6 } else { 0 };
+    match *insn {
+        Insn::Alu { op: AluOp::Div | AluOp::Mod | AluOp::Sdiv | AluOp::Smod, .. } => 80,
+        Insn::Alu { op: AluOp::Lsh | AluOp::Rsh | AluOp::Arsh, src: Operand::Reg(_), .. } => 18,
+        Insn::Alu { src: src @ Operand::Reg(_), .. } => 8 + of_frame(src),
+        Insn::Alu { src: Operand::Imm(_), .. } => 8,
+        Insn::MovSx { src, .. } | Insn::AddrPerCpu { src, .. } => 5 + of_frame(Operand::Reg(src)),
+        Insn::Neg { .. } => 3,
+        Insn::ByteSwap { .. } => 9,
+        Insn::Load { .. } => 13,
+        Insn::Store { src, .. } => 17 + of_frame(src),
+        Insn::LoadImm64 { .. } => 10,
+        Insn::Branch { src, .. } => 19 + of_frame(src),
+        Insn::Goto { .. } => 5,
+        Insn::MayGoto { .. } => 16,
+        _ => 128,
     }
 }
 
