@@ -20,7 +20,7 @@ const OUT: Arg = Memory(Uninit);
 const IN: Arg = Memory(Read);
 const INOUT: Arg = Memory(ReadWrite);
 const IN_OR_NULL: Arg = OrNull(&IN);
-const OUT_OR_NULL: Arg = OrNull(&OUT);
+const INOUT_OR_NULL: Arg = OrNull(&INOUT);
 const STACK_OR_NULL: Arg = OrNull(&Stack);
 const MAP_VALUE_OR_NULL: Arg = OrNull(&MapValue);
 const TASK_OR_NULL: Arg = OrNull(&KernelType("task_struct"));
@@ -94,7 +94,7 @@ pub(super) const PROTOTYPES: &[Prototype] = &[
     row(98, &[SocketCommon], Ret::SocketOrNull, NOTHING),
     row(99, &[Context, IN, SizeOrZero, Anything, Anything], Ret::SocketCommonOrNull, LOOKS_UP),
     row(100, &[AnySocket, IN, Size, IN, Size], Ret::Integer, PACKET),
-    row(101, &[Context, OUT, Size, Anything], Ret::Integer, NOTHING),
+    row(101, &[Context, INOUT, Size, Anything], Ret::Integer, NOTHING),
     row(102, &[Context, OUT, Size], Ret::Integer, NOTHING),
     row(103, &[Context, OUT, Size], Ret::Integer, NOTHING),
     row(104, &[Context, IN, Size], Ret::Integer, NOTHING),
@@ -104,7 +104,7 @@ pub(super) const PROTOTYPES: &[Prototype] = &[
     row(110, &[AnySocket, IN, Size, IN, Size], Ret::Integer, PACKET),
     row(111, &[KernelType("sk_buff"), ConstMap, Anything, IN, SizeOrZero], Ret::Integer, NOTHING),
     row(117, &[Anything], Ret::Integer, NOTHING),
-    row(119, &[Context, OUT_OR_NULL, SizeOrZero, Anything], Ret::Integer, NOTHING),
+    row(119, &[Context, INOUT_OR_NULL, SizeOrZero, Anything], Ret::Integer, NOTHING),
     row(120, &[Anything, Anything, OUT, Size], Ret::Integer, NOTHING),
     row(121, &[KernelType("xdp_buff"), ConstMap, Anything, IN, SizeOrZero], Ret::Integer, NOTHING),
     row(123, &[Anything], Ret::Integer, NOTHING),
@@ -127,7 +127,7 @@ pub(super) const PROTOTYPES: &[Prototype] = &[
     row(143, &[Context, IN, Size, Anything], Ret::Integer, MOVES),
     row(144, &[Context, Anything, Anything], Ret::Integer, NOTHING),
     row(148, &[OUT, SizeOrZero, Anything], Ret::Integer, SLEEPS),
-    row(149, &[OUT, Size, IN, Size, Anything], Ret::Integer, NOTHING),
+    row(149, &[INOUT, Size, IN, Size, Anything], Ret::Integer, NOTHING),
     row(151, &[Context], Ret::Integer, NOTHING),
     row(152, &[Anything, IN_OR_NULL, SizeOrZero, Anything], Ret::Integer, NOTHING),
     row(153, &[PerCpuVariable, Anything], Ret::PerCpuVariableOrNull, NOTHING),

@@ -28,7 +28,7 @@ const fn row(
 #[rustfmt::skip]
 pub const TYPES: &[ProgramType] = &[
     row(1, "socket_filter", "__sk_buff", access::SOCKET_FILTER, Read, ANY, PACKET),
-    row(2, "kprobe", "pt_regs", access::KPROBE, PacketAccess::None, ANY, TestRun::No),
+    row(2, "kprobe", "pt_regs", access::KPROBE, PacketAccess::None, &[(Some(56), Between(0, 1)), (Some(57), Between(0, 1)), (None, Any)], TestRun::No),
     row(3, "sched_cls", "__sk_buff", access::SCHED_CLS, Write, ANY, FRAME),
     row(4, "sched_act", "__sk_buff", access::SCHED_ACT, Write, ANY, FRAME),
     row(5, "tracepoint", "trace_entry", access::TRACEPOINT, PacketAccess::None, ANY, TestRun::No),

@@ -4,7 +4,7 @@ use super::domain::{Scalar, branch};
 use super::observer::Observer;
 use super::precision::{Linked, LinkedSet};
 use super::register::{AT_PACKET_END, BEYOND_PACKET_END, Kind, MapInfo, Register, SocketKind};
-use super::state::State;
+use super::state::{StackOperands, State};
 use super::walk::Next;
 use super::{Rejection, Verifier, alu, policy, references};
 use crate::isa::{Insn, JumpOp, Operand, Pc, Reg, Width};
@@ -84,6 +84,7 @@ impl<O: Observer> Verifier<O> {
             Operand::Reg(src) => (*self.state.register(src), Some(src)),
             Operand::Imm(imm) => (Register::constant(i64::from(imm) as u64), None),
         };
+        self.record_stack_operands(&a, &b, src_reg.is_some());
         if let Some(taken) = outcome(op, width, &a, &b) {
             if !a.is_pointer() {
                 self.mark_precise(dst)?;
@@ -138,9 +139,13 @@ impl<O: Observer> Verifier<O> {
             && matches!(op, JumpOp::Eq | JumpOp::Ne)
         {
             // Equal to something that is not null.
-            let maybe = if a.maybe_null { a } else { b };
+            let (maybe, reg) = if a.maybe_null { (a, dst) } else { (b, src_reg.unwrap_or(dst)) };
             let present = present_kind(maybe.kind, &self.maps);
-            decide_null(if op == JumpOp::Eq { taken } else { followed }, &maybe, false, present, keeps_id);
+            // The one register, whatever others are known to be the same.
+            let equal = if op == JumpOp::Eq { taken } else { followed };
+            let known = equal.register_mut(reg);
+            known.maybe_null = false;
+            known.kind = present;
         } else if width == Width::W64 && is_zero_test && a.maybe_null {
             let present = present_kind(a.kind, &self.maps);
             decide_null(followed, &a, op == JumpOp::Ne, present, keeps_id);
@@ -152,6 +157,21 @@ impl<O: Observer> Verifier<O> {
         }
         self.log_changed_now();
         Ok(self.next_insn(pc))
+    }
+
+    /// The path's history tells which operands are pointers into the stack.
+    fn record_stack_operands(&mut self, a: &Register, b: &Register, with_b: bool) {
+        let is_stack = |r: &Register| matches!(r.kind, Kind::Stack { .. });
+        let mut operands = if is_stack(a) { StackOperands::DST } else { 0 };
+        if with_b && is_stack(b) {
+            operands |= StackOperands::SRC;
+        }
+        if operands != 0 {
+            self.record(None, None);
+            if let Some(step) = self.state.history.last_mut() {
+                step.stack_operands = operands;
+            }
+        }
     }
 
     fn log_changed_now(&mut self) {

@@ -175,8 +175,6 @@ impl<O: Observer> Verifier<O> {
         self.kept.clear();
         self.kept_at.iter_mut().for_each(alloc::vec::Vec::clear);
         self.entered.clear();
-        self.counters.kept_now = 0;
-        self.counters.dropped_now = 0;
         self.pc = Pc(self.functions[function].start);
         self.previous = None;
         self.show_state = false;
@@ -189,6 +187,7 @@ impl<O: Observer> Verifier<O> {
         }
         let parameters = self.parameters(function).map_err(|errno| reject(errno, ""))?;
         self.state = State::entry();
+        self.state.first = self.pc;
         self.state.frame_mut().function = function as u16;
         self.state.frame_mut().instance = self.live_stack.begin(function as u16);
         for (at, parameter) in parameters.iter().enumerate() {

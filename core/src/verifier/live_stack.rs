@@ -49,6 +49,8 @@ struct Instance {
     met: Vec<bool>,
     /// Something was met since it was last solved.
     changed: bool,
+    /// A store did not overwrite what it had before.
+    lost: bool,
 }
 
 /// Liveness of stack slots.
@@ -97,7 +99,15 @@ impl LiveStack {
             chain.push(site.0);
         }
         let frames = vec![Vec::new(); chain.len() + 1];
-        self.instances.push(Instance { caller, chain, function, frames, met: Vec::new(), changed: false });
+        self.instances.push(Instance {
+            caller,
+            chain,
+            function,
+            frames,
+            met: Vec::new(),
+            changed: false,
+            lost: false,
+        });
         InstanceId(self.instances.len() as u32 - 1)
     }
 
@@ -166,6 +176,7 @@ impl LiveStack {
             let old = masks[at].written;
             masks[at].written = if first { slots } else { old & slots };
             changed |= masks[at].written != old;
+            instance.lost |= old & !masks[at].written != 0;
         }
         instance.changed |= changed;
     }
@@ -181,6 +192,10 @@ impl LiveStack {
         let instance = &mut self.instances[id.0 as usize];
         if !core::mem::take(&mut instance.changed) {
             return;
+        }
+        if core::mem::take(&mut instance.lost) {
+            // What follows from a store that is not always made is found anew.
+            instance.frames.iter_mut().flatten().for_each(|masks| masks.overwritten = 0);
         }
         let function = self.functions[instance.function];
         let start = function.start as usize;
@@ -267,7 +282,10 @@ impl LiveStack {
 
     /// `(4,14)`: the calls that lead to an instance, and something in it.
     pub(super) fn write_chain(&self, id: InstanceId, last: u32, log: &mut Log) {
-        write_chain(&self.instances[id.0 as usize].chain, last, log);
+        // The kernel's list of calls ends at a call from slot 0.
+        let chain = &self.instances[id.0 as usize].chain;
+        let end = chain.iter().position(|site| *site == 0).unwrap_or(chain.len());
+        write_chain(&chain[..end], last, log);
     }
 
     /// The slots of a state's frame that are read later. `pc_of` says where a frame goes on.

@@ -106,6 +106,9 @@ impl<O: Observer> Verifier<O> {
         if taken && takes && !sockets {
             return Ok(());
         }
+        if sockets && taken && takes {
+            let _ = self.log.write_str("cannot update sockmap in this context\n");
+        }
         let message = format_args!("cannot pass map_type {map_type} into func {name}#{helper}");
         Err(reject(Errno::EINVAL, message))
     }

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 
 use super::observer::Observer;
-use super::state::{MAX_FRAMES, State, StateId, Step};
+use super::state::{MAX_FRAMES, StackOperands, State, StateId, Step};
 use super::{Rejection, Verifier, reject};
 use crate::errno::Errno;
 use crate::isa::{AluOp, AtomicOp, CallTarget, DecodeError, Insn, Operand, Pc, Reg};
@@ -275,6 +275,7 @@ impl<O: Observer> Verifier<O> {
             let _ =
                 writeln!(self.log, "mark_precise: frame{frame}: falling back to forcing all scalars precise");
         }
+        let shows = self.log.shows_all();
         let mut parent = self.state.parent;
         while let Some(id) = parent {
             let Some(kept) = self.kept[id.0 as usize].as_mut() else { return };
@@ -284,12 +285,26 @@ impl<O: Observer> Verifier<O> {
                     if register.is_scalar() && !core::mem::replace(&mut register.precise, true) {
                         let what = Linked { frame: frame as u8, slot: false, number: number as u8 };
                         self.observer.precise(id, what);
+                        if shows {
+                            let what = format_args!("r{number}");
+                            let _ = writeln!(
+                                self.log,
+                                "force_precise: frame{frame}: forcing {what} to be precise"
+                            );
+                        }
                     }
                 }
                 for (number, slot) in f.stack.iter_mut().enumerate() {
                     if slot.is_spilled_scalar() && !core::mem::replace(&mut slot.spilled.precise, true) {
                         let what = Linked { frame: frame as u8, slot: true, number: number as u8 };
                         self.observer.precise(id, what);
+                        if shows {
+                            let what = format_args!("fp-{}", (number + 1) * 8);
+                            let _ = writeln!(
+                                self.log,
+                                "force_precise: frame{frame}: forcing {what} to be precise"
+                            );
+                        }
                     }
                 }
             }
@@ -417,8 +432,14 @@ impl<O: Observer> Verifier<O> {
                 if !wanted.has(dst) && !wanted.has(src) {
                     return Ok(Back::Fine);
                 }
-                wanted.add(src);
-                wanted.add(dst);
+                // A pointer into the stack is nobody's number.
+                let pointers = step.map_or(0, |s| s.stack_operands);
+                if pointers & StackOperands::SRC == 0 {
+                    wanted.add(src);
+                }
+                if pointers & StackOperands::DST == 0 {
+                    wanted.add(dst);
+                }
             }
             Insn::LoadImm64 { dst, .. } => wanted.remove(dst),
             Insn::LoadPacket { .. } => {

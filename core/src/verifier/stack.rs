@@ -138,7 +138,11 @@ impl<O: Observer> Verifier<O> {
                             _ => {}
                         }
                     }
-                    if (spills == bytes && slot.spilled.is_null()) || zeros == bytes {
+                    if spills == bytes && slot.spilled.is_null() {
+                        // What was spilled made it zero.
+                        from_slot = true;
+                        Register::constant(0)
+                    } else if zeros == bytes {
                         Register::constant(0)
                     } else {
                         Register::UNKNOWN
@@ -308,7 +312,7 @@ impl<O: Observer> Verifier<O> {
                 zero_mattered = true;
                 continue;
             }
-            if slot.is_special() && !zero {
+            if slot.is_special() {
                 slot.scrub();
             }
             slot.spilled.kind = if slot.is_spill() { slot.spilled.kind } else { Kind::Uninitialised };

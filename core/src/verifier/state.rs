@@ -205,6 +205,17 @@ pub struct Step {
     pub stack: Option<(u8, u8)>,
     /// Registers and slots that it tied together: index into the verifier's table.
     pub linked: Option<u32>,
+    /// Which operands of a comparison point into the stack: [`StackOperands`].
+    pub stack_operands: u8,
+}
+
+/// Bits of [`Step::stack_operands`].
+pub struct StackOperands;
+
+#[allow(missing_docs)]
+impl StackOperands {
+    pub const DST: u8 = 1;
+    pub const SRC: u8 = 2;
 }
 
 /// Everything that is known at one point of one path.

@@ -129,7 +129,7 @@ impl<O: Observer> Verifier<O> {
         }
         self.history_entry = true;
         let previous = self.state.last;
-        self.state.history.push(Step { pc: self.pc, previous, stack, linked });
+        self.state.history.push(Step { pc: self.pc, previous, stack, linked, stack_operands: 0 });
     }
 
     /// A new id for values.
@@ -275,14 +275,14 @@ impl<O: Observer> Verifier<O> {
         match op {
             AtomicOp::LoadAcquire => {
                 self.read(base)?;
-                self.atomic_target(base, "loads from")?;
+                self.atomic_target(base, "loads from", true)?;
                 self.may_write(src)?;
                 return self.load(base, off.into(), size, false, src);
             }
             AtomicOp::StoreRelease => {
                 self.read(src)?;
                 self.read(base)?;
-                self.atomic_target(base, "stores into")?;
+                self.atomic_target(base, "stores into", false)?;
                 return self.store(base, off.into(), size, Operand::Reg(src));
             }
             _ => {}
@@ -292,7 +292,7 @@ impl<O: Observer> Verifier<O> {
         if op == AtomicOp::Cmpxchg {
             self.read(Reg::R0)?;
         }
-        self.atomic_target(base, "stores into")?;
+        self.atomic_target(base, "stores into", true)?;
         let fetched = match op {
             AtomicOp::Cmpxchg => Some(Reg::R0),
             AtomicOp::Xchg
@@ -308,12 +308,11 @@ impl<O: Observer> Verifier<O> {
         self.access_atomically(base, off.into(), size, fetched)
     }
 
-    fn atomic_target(&mut self, base: Reg, what: &str) -> Result<(), Rejection> {
+    fn atomic_target(&mut self, base: Reg, what: &str, socket: bool) -> Result<(), Rejection> {
         let register = *self.state.register(base);
-        if matches!(
-            register.kind,
-            Kind::Context | Kind::Packet | Kind::PacketMeta | Kind::FlowKeys | Kind::Socket(_)
-        ) {
+        if matches!(register.kind, Kind::Context | Kind::Packet | Kind::PacketMeta | Kind::FlowKeys)
+            || (socket && matches!(register.kind, Kind::Socket(_)))
+        {
             let name = register.type_name();
             let message = format_args!("BPF_ATOMIC {what} R{} {name} is not allowed", base.number());
             return Err(reject(Errno::EACCES, message).of(base));
