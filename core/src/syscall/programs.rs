@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::attr::{Attr, UserMemory, read_bytes};
 use super::descriptors::{Access, Object};
-use super::{Kernel, LoadedBtf};
+use super::{Kernel, LoadedBtf, capability};
 use crate::arena::Memory;
 use crate::errno::Errno;
 use crate::image::Image;
@@ -199,6 +199,7 @@ impl<M: Memory + 'static> Kernel<M> {
             expected_attach_type: request.expected_attach_type,
             flags: request.flags,
             gpl_compatible: is_gpl_compatible(&request.license),
+            perfmon: self.capabilities & (capability::PERFMON | capability::SYS_ADMIN) != 0,
             code: request.code.clone(),
             lines: request.lines.clone(),
             held: request.held.clone(),

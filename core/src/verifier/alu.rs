@@ -30,6 +30,7 @@ impl<O: Observer> Verifier<O> {
         match insn {
             Insn::ByteSwap { order, size, dst } => {
                 let value = self.read(dst)?;
+                self.check_exposes(&value, dst, "pointer arithmetic prohibited")?;
                 self.may_write(dst)?;
                 let swap = order != ByteOrder::Little;
                 let result = match value.is_pointer() {
@@ -46,6 +47,7 @@ impl<O: Observer> Verifier<O> {
             }
             Insn::Neg { width, dst } => {
                 let value = self.read(dst)?;
+                self.check_exposes(&value, dst, "pointer arithmetic prohibited")?;
                 self.may_write(dst)?;
                 let result = match value.is_pointer() {
                     true => Register::UNKNOWN,
@@ -61,6 +63,11 @@ impl<O: Observer> Verifier<O> {
                 let value = self.read(src)?;
                 self.may_write(dst)?;
                 if value.is_pointer() {
+                    let what = match width {
+                        Width::W64 => "sign-extension part of pointer",
+                        Width::W32 => "partial copy of pointer",
+                    };
+                    self.check_exposes(&value, src, what)?;
                     self.write(dst, unknown_part(width));
                     return Ok(());
                 }
@@ -113,6 +120,7 @@ impl<O: Observer> Verifier<O> {
             return Ok(());
         }
         if value.is_pointer() {
+            self.check_exposes(&value, src, "partial copy of pointer")?;
             self.write(dst, unknown_part(width));
             return Ok(());
         }
@@ -152,7 +160,7 @@ impl<O: Observer> Verifier<O> {
         };
         match (a.is_pointer(), b.is_pointer(), src) {
             (true, true, Operand::Reg(_)) => {
-                if op == AluOp::Sub {
+                if op == AluOp::Sub && self.input.perfmon {
                     self.write(dst, Register::UNKNOWN);
                     return Ok(());
                 }
@@ -161,12 +169,14 @@ impl<O: Observer> Verifier<O> {
             }
             (false, true, Operand::Reg(_)) => {
                 self.mark_precise(dst)?;
+                self.check_guessed(&b, op, false)?;
                 let number = *self.state.register(dst);
                 return self.walk_pointer(width, op, dst, b, number, true);
             }
             (true, false, src) => {
                 if let Operand::Reg(src) = src {
                     self.mark_precise(src)?;
+                    self.check_guessed(&a, op, false)?;
                 }
                 return self.walk_pointer(width, op, dst, a, b, false);
             }
@@ -268,7 +278,7 @@ impl<O: Observer> Verifier<O> {
             return Ok(());
         }
         if width == Width::W32 {
-            if op == AluOp::Sub {
+            if op == AluOp::Sub && self.input.perfmon {
                 self.write(dst, Register::UNKNOWN);
                 return Ok(());
             }

@@ -109,6 +109,7 @@ impl<O: Observer> Verifier<O> {
     ) -> Result<(), Rejection> {
         let register = self.read(reg)?;
         if *arg == Arg::Anything {
+            self.check_leak(&register, reg, "into helper function")?;
             return Ok(());
         }
         if register.is_packet() {

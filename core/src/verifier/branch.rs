@@ -76,10 +76,11 @@ impl<O: Observer> Verifier<O> {
         let Insn::Branch { width, op, dst, src, off } = insn else { return Ok(self.next_insn(pc)) };
         let target = Pc((i64::from(pc.0) + 1 + i64::from(off)) as u32);
         if let Operand::Reg(src) = src {
-            self.read(src)?;
+            let b = self.read(src)?;
+            let a = *self.state.register(dst);
+            self.check_comparison(&a, Some((&b, src)))?;
         }
-        self.read(dst)?;
-        let a = *self.state.register(dst);
+        let a = self.read(dst)?;
         let (b, src_reg) = match src {
             Operand::Reg(src) => (*self.state.register(src), Some(src)),
             Operand::Imm(imm) => (Register::constant(i64::from(imm) as u64), None),
@@ -94,6 +95,15 @@ impl<O: Observer> Verifier<O> {
             }
             self.log_changed_now();
             return Ok(if taken { Next::At(target) } else { self.next_insn(pc) });
+        }
+        let tests_null = width == Width::W64
+            && src == Operand::Imm(0)
+            && matches!(op, JumpOp::Eq | JumpOp::Ne)
+            && a.maybe_null;
+        let in_packet = |r: &Register| r.is_packet() || r.kind == Kind::PacketEnd;
+        let within_packet = width == Width::W64 && in_packet(&a) && in_packet(&b);
+        if !tests_null && !within_packet {
+            self.check_exposes(&a, dst, "pointer comparison prohibited")?;
         }
         let linked = self.collect_linked(&a, &b, src_reg.is_some());
         if linked.len() > 1 {

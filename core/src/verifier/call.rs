@@ -24,7 +24,7 @@ impl<O: Observer> Verifier<O> {
         };
         let program_type = self.input.program_type.number;
         let name = facts.name;
-        if !facts.allows(program_type) {
+        if !facts.allows(program_type) || !self.may_call(number) {
             let message = format_args!("program of this type cannot use helper {name}#{number}");
             return Err(reject(Errno::EINVAL, message));
         }
@@ -147,7 +147,8 @@ impl<O: Observer> Verifier<O> {
             }
             _ => return Err(not_built(format_args!("the result of helper {}#{number}", facts.name))),
         };
-        if result.maybe_null {
+        // A lock in a value is told from others by the value's id.
+        if result.maybe_null || self.may_hold_lock(&result) {
             result.id = self.new_id();
         }
         let looks_up_socket =

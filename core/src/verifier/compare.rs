@@ -200,3 +200,14 @@ fn same_object(old: &Register, new: &Register, ids: &mut Ids) -> bool {
     };
     kind(old.kind) == kind(new.kind) && ids.same(old.id, new.id) && ids.same(old.reference, new.reference)
 }
+
+/// Whether every byte of the stack that was written in `old` was written in `new`: what a loader asks that may
+/// not read others.
+pub(super) fn as_written(old: &State, new: &State) -> bool {
+    old.frames.iter().zip(&new.frames).all(|(a, b)| {
+        a.stack.iter().enumerate().all(|(number, slot)| {
+            let other = b.slot(number);
+            slot.bytes.iter().zip(&other.bytes).all(|(x, y)| *x == Byte::Invalid || *y != Byte::Invalid)
+        })
+    })
+}

@@ -119,6 +119,23 @@ impl<O: Observer> Verifier<O> {
         if !pointer.maybe_null {
             self.check_alignment(pointer, off, bytes, strict)?;
         }
+        if let (Mode::Write, Some(Operand::Reg(src))) = (mode, src) {
+            let into = match pointer.kind {
+                _ if pointer.maybe_null => None,
+                Kind::MapValue(_) => Some("into map"),
+                Kind::Context => Some("into ctx"),
+                Kind::Memory { .. } => Some("into mem"),
+                Kind::FlowKeys => Some("into flow keys"),
+                Kind::Packet | Kind::PacketMeta if self.input.program_type.packet == PacketAccess::Write => {
+                    Some("into packet")
+                }
+                _ => None,
+            };
+            if let Some(into) = into {
+                let value = *self.state.register(src);
+                self.check_leak(&value, src, into)?;
+            }
+        }
         let mut loaded = Register::UNKNOWN;
         match pointer.kind {
             _ if pointer.maybe_null => return Err(self.invalid(pointer, base)),

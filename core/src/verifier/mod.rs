@@ -51,6 +51,7 @@ pub mod observer;
 pub mod policy;
 mod precision;
 pub mod print;
+mod privilege;
 mod prune;
 mod references;
 pub mod register;
@@ -177,6 +178,8 @@ pub struct Input {
     pub flags: u32,
     /// Its licence is compatible with the GPL.
     pub gpl_compatible: bool,
+    /// The loader may see the kernel's addresses (`CAP_PERFMON`).
+    pub perfmon: bool,
     /// Its instructions.
     pub code: Vec<RawInsn>,
     /// Source lines by slot, in order; empty where none were given.

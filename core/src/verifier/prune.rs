@@ -245,6 +245,9 @@ impl<O: Observer> Verifier<O> {
     fn covers(&self, id: StateId, exactness: Exactness) -> Result<(), Option<Linked>> {
         let old = &self.kept_ref(id).state;
         let live = |frame: usize| self.marks[self.frame_pc(&self.state, frame).index()].live;
+        if !self.input.perfmon && !compare::as_written(old, &self.state) {
+            return Err(None);
+        }
         compare::covers(old, &self.state, exactness, live)
     }
 

@@ -105,6 +105,9 @@ impl<O: Observer> Verifier<O> {
         let (number, first) = place(off);
         let slot = self.state.frames[frame].slot(number);
         let mut from_slot = false;
+        if !self.input.perfmon {
+            self.check_readable(pointer, None, off, bytes)?;
+        }
         for at in 0..bytes {
             let (n, b) = place(off + at);
             if self.state.frames[frame].slot(n).bytes[b].is_object() {
@@ -225,6 +228,12 @@ impl<O: Observer> Verifier<O> {
         if bytes == 8 && off % 8 == 0 {
             self.overwritten = Some((frame, 1 << number));
         }
+        if !self.input.perfmon && bytes != 8 {
+            let slot = self.state.frames[frame].slot(number);
+            if slot.is_spill() && !slot.spilled.is_scalar() {
+                return Err(reject(Errno::EACCES, "attempt to corrupt spilled pointer on stack").of(base));
+            }
+        }
         let spillable = value.filter(|v| v.is_scalar() && off % 8 == 0);
         if let Some(scalar) = spillable {
             let mut scalar = scalar;
@@ -332,6 +341,53 @@ impl<O: Observer> Verifier<O> {
         Ok(())
     }
 
+    /// Without the right to see addresses, only what was written may be read, and of pointers nothing but the
+    /// whole. `helper` is the argument's register where a helper reads.
+    fn check_readable(
+        &self,
+        pointer: &Register,
+        helper: Option<Reg>,
+        off: i64,
+        bytes: i64,
+    ) -> Result<(), Rejection> {
+        let frame = frame_of(pointer);
+        for at in 0..bytes {
+            let (number, byte) = place(off + at);
+            let slot = self.state.frames[frame].slot(number);
+            let pointer = slot.is_spill() && !slot.spilled.is_scalar();
+            let hidden = slot.bytes[byte] == Byte::Spill && pointer;
+            let whole = hidden && helper.is_none() && bytes == 8 && off % 8 == 0;
+            match helper {
+                _ if whole => {}
+                None if hidden => {
+                    return Err(reject(Errno::EACCES, format_args!("leaking pointer from stack off {off}")));
+                }
+                None if slot.bytes[byte] == Byte::Invalid => {
+                    let message = format_args!("invalid read from stack off {off}+{at} size {bytes}");
+                    return Err(reject(Errno::EACCES, message));
+                }
+                Some(reg) if hidden || slot.bytes[byte] == Byte::Invalid => {
+                    let r = reg.number();
+                    let message = format_args!("invalid read from stack R{r} off {off}+{at} size {bytes}");
+                    return Err(reject(Errno::EACCES, message).of(reg));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A helper does not write over pointers.
+    fn check_no_pointers(&self, frame: usize, from: i64, to: i64) -> Result<(), Rejection> {
+        for at in from..to {
+            let slot = self.state.frames[frame].slot(place(at).0);
+            if slot.is_spill() && !slot.spilled.is_scalar() {
+                return Err(reject(Errno::EACCES, "attempt to corrupt spilled pointer on stack"));
+            }
+        }
+        Ok(())
+    }
+
     /// A helper's memory on the stack: initialised where it reads, forgotten where it writes. `off` includes
     /// the fixed offset. With `uninit` the helper writes all of it: the answer is the first byte's offset,
     /// for the stores that follow the call's checks.
@@ -352,7 +408,13 @@ impl<O: Observer> Verifier<O> {
             None => (pointer.var.smin + off, pointer.var.smax + off),
         };
         if uninit && known.is_some() {
+            if !self.input.perfmon {
+                self.check_no_pointers(frame, min, min + size)?;
+            }
             return Ok(Some(min));
+        }
+        if !self.input.perfmon {
+            self.check_readable(pointer, Some(reg), min, max + size - min)?;
         }
         self.slots_read(frame, min, max + size);
         for at in min..max + size {

@@ -287,11 +287,13 @@ impl<O: Observer> Verifier<O> {
             }
             _ => {}
         }
-        self.read(src)?;
+        let given = self.read(src)?;
         self.read(base)?;
         if op == AtomicOp::Cmpxchg {
-            self.read(Reg::R0)?;
+            let compared = self.read(Reg::R0)?;
+            self.check_leak(&compared, Reg::R0, "into mem")?;
         }
+        self.check_leak(&given, src, "into mem")?;
         self.atomic_target(base, "stores into", true)?;
         let fetched = match op {
             AtomicOp::Cmpxchg => Some(Reg::R0),
@@ -359,6 +361,7 @@ impl<O: Observer> Verifier<O> {
     /// What the program returns in a register: a number that its type allows.
     pub(super) fn check_return_value(&mut self, reg: Reg) -> Result<(), Rejection> {
         let returned = self.read(reg)?;
+        self.check_leak(&returned, reg, "as return value")?;
         let returns = match self.input.program_type.number {
             tracing::TRACING if self.input.expected_attach_type == tracing::ITERATOR => {
                 crate::program::Returns::Between(0, 1)
