@@ -1,12 +1,17 @@
 //! The interpreter's two loops are one machine: however a run is cut into budgets, it is the same run.
 
+use std::sync::Arc;
+
 use glasshive::arena::{Memory, ObjectKind, VecMemory};
 use glasshive::helper::RunContext;
 use glasshive::image::Image;
 use glasshive::interp::{Machine, Mode, Stop, TrapKind};
 use glasshive::isa::asm::assemble;
-use glasshive::isa::{Insn, decode_program};
+use glasshive::isa::{Insn, Reg, decode_program};
+use glasshive::map::references::ReferenceArray;
+use glasshive::map::{MapSpec, Reference};
 use glasshive::names::Uapi;
+use glasshive::program::ProgramId;
 use glasshive::resources::Resources;
 
 fn image(text: &str) -> Image {
@@ -137,4 +142,37 @@ fn what_goes_wrong_is_said_by_both() {
 
 fn fault(address: u64, len: u64) -> TrapKind {
     TrapKind::Fault(glasshive::arena::Fault { address, len })
+}
+
+#[test]
+fn a_tail_call_in_a_function_returns_to_the_caller() {
+    // Both in one frame: to the second program, and from there to the third.
+    let main = image(
+        "r6 = 30\nr7 = r2\ncall f\nr0 += r6\nexit\n.func f\nr3 = 0\nr2 = r7\ncall bpf_tail_call\nr0 = 1\nexit",
+    );
+    let second = image("r6 = 99\nr3 = 1\ncall bpf_tail_call\nr0 = 2\nexit");
+    let third = image("r6 = 98\ncall g\nexit\n.func g\nr0 = 4\nr6 = 97\nexit");
+    for mode in [Mode::Plain, Mode::Strict] {
+        for budget in [1, 3, u64::MAX] {
+            let (mut resources, mut machine) = start(&main);
+            let spec =
+                MapSpec { map_type: 3, key_size: 4, value_size: 4, max_entries: 4, ..MapSpec::default() };
+            let id = resources.add_map(Box::new(ReferenceArray::new(spec, None)), 0).unwrap();
+            for (slot, image) in [&second, &third].into_iter().enumerate() {
+                let program = ProgramId(slot as u32 + 1);
+                resources.images.insert(program, Arc::new(image.clone()));
+                let (map, mut cx) = resources.map(id).unwrap();
+                map.set(&mut cx, &(slot as u32).to_le_bytes(), Reference::Program(program), 0).unwrap();
+            }
+            machine.registers[Reg::R2.index()] = resources.maps.handle(id).unwrap().into();
+            machine.mode = mode;
+            let stop = loop {
+                match machine.run(&main, &mut resources, &mut RunContext::default(), budget) {
+                    Stop::Budget => {}
+                    stop => break stop,
+                }
+            };
+            assert_eq!((stop, machine.executed), (Stop::Exit(34), 17));
+        }
+    }
 }

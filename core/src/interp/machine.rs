@@ -99,11 +99,10 @@ impl From<Fault> for TrapKind {
 }
 
 /// What a return restores.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Caller {
     back: u32,
     saved: [u64; 4],
-    image: Option<Arc<Image>>,
 }
 
 /// A frame of a run.
@@ -133,6 +132,8 @@ pub struct Machine {
     may_goto: u64,
     /// The image of the frame in hand, where a tail call led to another than the run's.
     image: Option<Arc<Image>>,
+    /// The depths of frames whose image a tail call replaced, and the images of their callers.
+    replaced: Vec<(usize, Option<Arc<Image>>)>,
     tail_calls: u32,
 }
 
@@ -166,10 +167,11 @@ impl Machine {
             mode: Mode::Plain,
             executed: 0,
             helper_calls: 0,
-            callers: Vec::new(),
+            callers: Vec::with_capacity(MAX_FRAMES),
             stack,
             may_goto: MAY_GOTO,
             image: None,
+            replaced: Vec::new(),
             tail_calls: 0,
         })
     }
@@ -386,7 +388,7 @@ impl Machine {
         if self.callers.len() + 1 >= MAX_FRAMES {
             return false;
         }
-        self.callers.push(Caller { back, saved: [r[6], r[7], r[8], r[9]], image: self.image.clone() });
+        self.callers.push(Caller { back, saved: [r[6], r[7], r[8], r[9]] });
         r[10] = r[10].wrapping_sub(FRAME_LEN.into());
         true
     }
@@ -397,10 +399,17 @@ impl Machine {
         let caller = self.callers.pop()?;
         [r[6], r[7], r[8], r[9]] = caller.saved;
         r[10] = r[10].wrapping_add(FRAME_LEN.into());
-        // Only a tail call makes them differ, and its image lives as long as this one is noted.
-        let replaced = self.image.is_some() || caller.image.is_some();
-        self.image = caller.image;
+        let replaced = !self.replaced.is_empty() && self.restore_image();
         Some((caller.back, replaced))
+    }
+
+    /// After the end of a frame: whether its caller has another image, which is then in hand.
+    #[cold]
+    fn restore_image(&mut self) -> bool {
+        let ended = self.callers.len() + 1;
+        let Some((_, image)) = self.replaced.pop_if(|(depth, _)| *depth == ended) else { return false };
+        self.image = image;
+        true
     }
 
     /// `bpf_tail_call(context, map, index)`: goes on in another program, in this frame; where there is none, or
@@ -416,7 +425,12 @@ impl Machine {
             return Ok(Flow::Next);
         }
         self.tail_calls += 1;
-        self.image = Some(Arc::clone(image));
+        let before = self.image.replace(Arc::clone(image));
+        let depth = self.callers.len();
+        // Of several in one frame, the first one's caller is where the last one returns to.
+        if self.replaced.last().is_none_or(|(replaced, _)| *replaced != depth) {
+            self.replaced.push((depth, before));
+        }
         Ok(Flow::Replaced)
     }
 
