@@ -41,6 +41,8 @@ run:
 disasm:
   --listing             slots with opcodes and source lines, for reading
 
+The file that the environment variable GLASSHIVE_BTF names is the kernel's BTF (/sys/kernel/btf/vmlinux).
+
 Exit code: 0 accepted; 1 a program was rejected, can't be loaded or can't be run; 2 bad use: arguments, or a
 file that can't be read.
 ";

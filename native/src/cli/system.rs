@@ -1,6 +1,6 @@
 //! The system that a command loads programs into.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use glasshive::loader::{self, LoadError, MapFds};
 use glasshive::object::{Object, ObjectProgram, ProgramKind};
 use glasshive::syscall::Kernel;
@@ -24,6 +24,11 @@ pub fn system(target: &Target) -> Result<System> {
     let cpus = target.cpus.unwrap_or_else(possible_cpus);
     let mut kernel = Kernel::new(memory, cpus, 0, Box::new(Sequential::default()));
     kernel.set_compiler(engine::compiler());
+    if let Some(file) = std::env::var_os("GLASSHIVE_BTF") {
+        let name = || format!("GLASSHIVE_BTF: {}", file.display());
+        let bytes = std::fs::read(&file).with_context(name)?;
+        kernel.set_kernel_btf(&bytes).map_err(|error| anyhow!("{}: {error}", name()))?;
+    }
     if let Some(mask) = target.capabilities {
         kernel.set_capabilities(mask);
     }

@@ -1,5 +1,6 @@
 //! Programs to both verifiers: verdict, errno, message, counters and the whole log at level 2.
 
+mod given;
 pub(crate) mod grow;
 pub(crate) mod mutate;
 pub(crate) mod shrink;
@@ -166,13 +167,18 @@ pub fn generated(seed: u64, count: u32) -> anyhow::Result<bool> {
     // What is being looked for is written to a file; the panic's own words would drown the table.
     std::panic::set_hook(Box::new(|_| {}));
     let (mut areas, mut log) = (BTreeMap::<&'static str, Area>::new(), LogBuffer::default());
+    let given = given::programs()?;
     let mut parents: Vec<(Assembly, &'static str)> = Vec::new();
     for number in 0..count {
         let mut rng =
             Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(u64::from(number)));
-        let (mut assembly, name) = match parents.len() {
-            len if len > 20 && rng.u8(..3) == 0 => {
-                let (parent, name) = &parents[rng.usize(..len)];
+        let (mut assembly, name) = match rng.u8(..6) {
+            0 | 1 if parents.len() > 20 => {
+                let (parent, name) = &parents[rng.usize(..parents.len())];
+                (mutate::mutate(&mut rng, parent), *name)
+            }
+            2 | 3 => {
+                let (parent, name) = &given[rng.usize(..given.len())];
                 (mutate::mutate(&mut rng, parent), *name)
             }
             _ => grow::grow(&mut rng),

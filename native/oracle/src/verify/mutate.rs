@@ -4,6 +4,10 @@ use fastrand::Rng;
 use glasshive::isa::asm::Assembly;
 use glasshive::isa::{Pc, RawInsn};
 
+/// Numbers at the ends of ranges.
+const EDGES: &[i32] =
+    &[0, 1, -1, 7, 8, 63, 64, 127, 128, 255, 256, 511, 512, -512, 0x7fff, 0x8000, 0xffff, i32::MAX, i32::MIN];
+
 /// Changes a program in one to three places.
 pub fn mutate(rng: &mut Rng, assembly: &Assembly) -> Assembly {
     let mut mutant = assembly.clone();
@@ -36,7 +40,9 @@ fn change(rng: &mut Rng, assembly: &mut Assembly) {
         }
         7 | 8 if !is_reference => {
             let slot = &mut assembly.insns[at];
-            slot.imm = match rng.u8(..4) {
+            slot.imm = match rng.u8(..6) {
+                // The ends of what has 8, 16 and 32 bits, by sign.
+                4 | 5 => EDGES[rng.usize(..EDGES.len())],
                 0 => slot.imm.wrapping_neg(),
                 1 => slot.imm.wrapping_mul(2),
                 _ => slot.imm.wrapping_add([-1, 1, 8, -8][rng.usize(..4)]),
