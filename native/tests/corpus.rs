@@ -224,3 +224,21 @@ fn table(rows: &BTreeMap<&str, Row>) -> String {
     }
     out
 }
+
+/// Each line with which the kernel rejected a recorded case has an explanation of its own.
+#[test]
+fn the_kernels_rejections_are_explained() {
+    let Some(folder) = shared("explanations", "verifier") else { return };
+    let (cases, _) = read(&folder);
+    let rejected: Vec<&Case> = cases.iter().filter(|case| case.live.ret != 0).collect();
+    let line = |case: &&Case| case.live.messages.iter().rev().find(|line| !is_counter(line)).cloned();
+    let lines: Vec<String> = rejected.iter().filter_map(line).collect();
+    let missing: Vec<&String> = lines.iter().filter(|line| !glasshive::trace::explains(line)).collect();
+    say(&format!("explained: {} of {} lines", lines.len() - missing.len(), lines.len()));
+    assert!(!lines.is_empty() && missing.is_empty(), "not explained: {missing:#?}");
+}
+
+/// Whether a line of the log is of the counters at its end.
+fn is_counter(line: &str) -> bool {
+    ["processed ", "verification time ", "stack depth "].iter().any(|start| line.starts_with(start))
+}

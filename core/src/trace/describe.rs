@@ -8,7 +8,9 @@ use super::view::{FrameView, Range, RegisterView, SegmentId, SlotView, StateView
 use crate::isa::Pc;
 use crate::verifier::domain::Scalar;
 use crate::verifier::print;
-use crate::verifier::register::{AT_PACKET_END, BEYOND_PACKET_END, Kind, MapInfo, MapRef, Register};
+use crate::verifier::register::{
+    AT_PACKET_END, BEYOND_PACKET_END, Kind, MapInfo, MapRef, MemoryKind, Register,
+};
 use crate::verifier::state::{Frame, Slot, State};
 
 /// A state as a view, marked where it differs from the one before. Step and segment are left to the caller.
@@ -222,8 +224,22 @@ pub(super) fn words(register: &Register, frame: usize, maps: &[MapInfo]) -> Stri
         Kind::FlowKeys => format!("the flow's keys{}", offset(register)),
         Kind::TracepointBuffer => format!("the tracepoint's buffer{}", offset(register)),
         Kind::Function(pc) => format!("the function at {pc}"),
+        Kind::Memory { kind: MemoryKind::RingBuffer, size } => {
+            format!("a ring buffer's record ({}){}", bytes(size.into()), offset(register))
+        }
+        Kind::Memory { size, .. } => format!("memory ({}){}", bytes(size.into()), offset(register)),
+        Kind::MapKey(map) => format!("a key of map {}{}", map_name(map, maps), offset(register)),
+        Kind::Arena => format!("the arena{}", offset(register)),
+        Kind::DynptrPointer(_) => "a dynptr".into(),
+        Kind::Iterator { .. } => "an iterator".into(),
+        Kind::Interrupts { .. } => "a saved state of interrupts".into(),
+        Kind::Typed { .. } => format!("an object of the kernel's{}", offset(register)),
+        // Kinds that have no words yet have the log's name.
         #[allow(unreachable_patterns)]
-        _ => format!("a {}{}", register.type_name(), offset(register)),
+        _ => {
+            let name = Register { maybe_null: false, ..*register }.type_name();
+            format!("a {name}{}", offset(register))
+        }
     };
     if register.maybe_null {
         words += ", or null";

@@ -54,7 +54,12 @@ pub(super) fn harmless(case: &Case<'_>) -> i64 {
 
 /// Returns unless a condition holds. `None` where what is held there would leak.
 pub(super) fn guard(case: &Case<'_>, state: &State, at: Pc, condition: &str) -> Option<Vec<String>> {
-    if !state.references.is_empty() {
+    guard_of(case, state, at, condition, 0)
+}
+
+/// As [`guard`], where the reference of that id is not held if the condition fails.
+fn guard_of(case: &Case<'_>, state: &State, at: Pc, condition: &str, reference: u32) -> Option<Vec<String>> {
+    if state.references.iter().any(|held| held.id != reference) {
         return None;
     }
     let returned = if state.frames.len() > 1 { 0 } else { harmless(case) };
@@ -72,10 +77,24 @@ pub(super) fn null_check(case: &Case<'_>, reg: Reg) -> Option<Suggestion> {
     let (state, pc) = (case.state.as_ref()?, case.pc?);
     let r = reg.number();
     let text = format!("Compare r{r} with 0 before it is used, and return where it is null.");
-    match guard(case, state, pc, &format!("r{r} != 0")) {
+    let reference = state.register(reg).reference;
+    match guard_of(case, state, pc, &format!("r{r} != 0"), reference) {
         Some(lines) => insert(text, pc, lines),
         None => say(text),
     }
+}
+
+/// Whether some instruction jumps to a slot.
+fn is_target(case: &Case<'_>, slot: u32) -> bool {
+    let insns = case.trace.program.as_ref().map_or(&[][..], |program| &program.insns);
+    insns.iter().enumerate().any(|(at, insn)| {
+        let off = match insn {
+            Ok(Insn::Goto { off, .. }) => i64::from(*off),
+            Ok(Insn::Branch { off, .. } | Insn::MayGoto { off }) => i64::from(*off),
+            _ => return false,
+        };
+        at as i64 + 1 + off == i64::from(slot)
+    })
 }
 
 /// The registers that an instruction uses.
@@ -170,6 +189,14 @@ pub(super) fn release(case: &Case<'_>) -> Option<Suggestion> {
     let row = RELEASES.iter().find(|row| row.0 == name)?;
     let r = held.number();
     let text = format!("Give r{r} back by {} before.", row.1);
+    // Other paths that come here need not hold it: none may join this one on the way.
+    let mut step = case.trace.last();
+    while let Some(at) = step.filter(|at| case.trace.pc(*at) != reference.acquired) {
+        if is_target(case, case.trace.pc(at).0) {
+            return say(text);
+        }
+        step = case.trace.previous(at);
+    }
     // r0 is what the exit returns.
     let keep = (6..10u8).find(|number| *number != r).filter(|_| case.insn == Some(Insn::Exit));
     let Some(keep) = keep else { return say(text) };

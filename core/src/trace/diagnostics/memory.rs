@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::describe::{self, bytes};
 use super::edit::{self, guard, insert};
 use super::path::{Place, causes};
-use super::{Case, Explanation, Row, because, row};
+use super::{Case, Explanation, Row, because, capital, row};
 use crate::helper::{self, Arg};
 use crate::isa::{AluOp, AtomicOp, CallTarget, Insn, Operand, Reg};
 use crate::verifier::domain::Scalar;
@@ -135,6 +135,10 @@ fn target(case: &Case<'_>, value: &Register) -> (String, Option<i64>) {
             let size = maps.get(usize::from(map.0)).map(|info| i64::from(info.spec.value_size));
             (format!("a value of map {}", describe::map_name(map, maps)), size)
         }
+        Kind::Memory { size, .. } => {
+            let start = Register { offset: 0, var: Scalar::constant(0), maybe_null: false, ..*value };
+            (case.words_of(&start), Some(size.into()))
+        }
         _ => (case.words_of(&Register { offset: 0, var: Scalar::constant(0), ..*value }), None),
     }
 }
@@ -179,7 +183,7 @@ fn outside(case: &Case<'_>) -> Explanation {
         _ => format!("{count} must lie within {what}"),
     };
     let explanation = because(
-        format!("{}{}, while {allowed}.", found[..1].to_uppercase(), &found[1..]),
+        format!("{}, while {allowed}.", capital(&found)),
         match last {
             Some(last) if last >= 0 => format!(
                 "The offset of the access, {}, must be known to be at most {}.",
@@ -251,7 +255,7 @@ pub(super) fn base(insn: Insn) -> Option<Reg> {
 
 fn forbidden_write(case: &Case<'_>) -> Explanation {
     because(
-        format!("{} is written, but the map is read-only to programs.", map_at_fault(case)),
+        format!("{} is written, but the map is read-only to programs.", capital(&map_at_fault(case))),
         "A map made with BPF_F_RDONLY_PROG can be read by programs, and written by user space alone.",
     )
     .say("Make the map without BPF_F_RDONLY_PROG (0x80), or write to another one.")
@@ -259,7 +263,7 @@ fn forbidden_write(case: &Case<'_>) -> Explanation {
 
 fn forbidden_read(case: &Case<'_>) -> Explanation {
     because(
-        format!("{} is read, but the map is write-only to programs.", map_at_fault(case)),
+        format!("{} is read, but the map is write-only to programs.", capital(&map_at_fault(case))),
         "A map made with BPF_F_WRONLY_PROG can be written by programs, and read by user space alone.",
     )
     .say("Make the map without BPF_F_WRONLY_PROG (0x100), or read from another one.")

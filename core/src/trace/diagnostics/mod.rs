@@ -85,6 +85,12 @@ fn because(reason: impl Into<String>, required: impl Into<String>) -> Explanatio
     Explanation { reason: reason.into(), required: required.into(), ..Explanation::default() }
 }
 
+/// As a sentence begins.
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
 impl Explanation {
     fn suggest(self, suggestion: Option<Suggestion>) -> Explanation {
         Explanation { suggestion, ..self }
