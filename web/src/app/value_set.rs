@@ -88,6 +88,10 @@ fn axes(range: &Range) -> Vec<Axis> {
     if (range.s32_min, range.s32_max) != (i32::MIN, i32::MAX) {
         axes.push(signed("s32", range.s32_min.into(), range.s32_max.into(), 31.0));
     }
+    // A reading with the same ends as one above says nothing new.
+    let ends: Vec<String> = axes.iter().map(|axis| axis.ends.clone()).collect();
+    let mut row = 0..;
+    axes.retain(|axis| row.next().is_some_and(|row: usize| !ends[..row].contains(&axis.ends)));
     axes
 }
 
@@ -151,6 +155,25 @@ mod tests {
         assert_eq!(short(i64::MIN.into()), "-2^63");
         assert_eq!(short(u32::MAX.into()), "2^32-1");
         assert_eq!(short(0x1234_5678), "0x12345678");
+    }
+
+    #[test]
+    fn only_what_is_new_has_an_axis() {
+        let byte = Range {
+            umin: 0,
+            umax: 255,
+            smin: 0,
+            smax: 255,
+            u32_min: 0,
+            u32_max: 255,
+            s32_min: 0,
+            s32_max: 255,
+            value: 0,
+            mask: 255,
+        };
+        assert_eq!(axes(&byte).iter().map(|a| a.name).collect::<Vec<_>>(), ["u64"]);
+        let negative = Range { smin: -1, umax: u64::MAX, smax: 255, ..byte };
+        assert_eq!(axes(&negative).iter().map(|a| a.name).collect::<Vec<_>>(), ["s64", "u32"]);
     }
 
     #[test]
