@@ -28,6 +28,8 @@ pub struct Resources<M> {
     pub cpu: u32,
     /// What programs printed (`bpf_trace_printk`), oldest first.
     pub printed: Vec<String>,
+    /// What programs handed out (`bpf_perf_event_output`), oldest first.
+    pub events: Vec<Event>,
     /// What engines run, by program: where a tail call goes.
     pub images: BTreeMap<ProgramId, Arc<Image>>,
     /// Numbers of the network interfaces that there are.
@@ -36,6 +38,17 @@ pub struct Resources<M> {
     pub map_limit: u64,
     /// References that maps gave up and nobody has given back yet.
     pub released: Vec<Reference>,
+}
+
+/// What a program handed to the host.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// The array of events.
+    pub map: MapId,
+    /// Its index: the number of a CPU, mostly.
+    pub index: u32,
+    /// The bytes.
+    pub bytes: Vec<u8>,
 }
 
 /// The loopback interface's number.
@@ -53,6 +66,7 @@ impl<M: Memory> Resources<M> {
             cpus: cpus.max(1),
             cpu: 0,
             printed: Vec::new(),
+            events: Vec::new(),
             images: BTreeMap::new(),
             interfaces: BTreeSet::from([LOOPBACK]),
             released: Vec::new(),
@@ -260,6 +274,12 @@ impl<M: Memory> Maps<M> {
     /// What the maps in a map of maps have to be like.
     pub fn inner(&self, id: MapId) -> Option<&MapSpec> {
         self.by_id.get(&id).and_then(|e| e.map.inner())
+    }
+    /// The ring buffer whose memory begins there.
+    pub fn ring_at(&self, base: u32) -> Option<MapId> {
+        let ring = |entry: &&Entry<M>| entry.map.ring_base() == Some(base);
+        let entry = self.by_id.iter().find(|(_, entry)| ring(entry));
+        entry.map(|(id, _)| *id)
     }
     /// The BTF that a map's types are of.
     pub fn btf(&self, id: MapId) -> Option<u32> {

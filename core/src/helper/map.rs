@@ -3,7 +3,9 @@
 use super::call::{Call, HelperFault};
 use super::error;
 use crate::arena::Memory;
+use crate::isa::Size;
 use crate::map::MapId;
+use crate::map::types::{DEVMAP, DEVMAP_HASH};
 
 /// The key that the second argument points to.
 fn key<M: Memory>(call: &Call<M>, map: MapId) -> Result<alloc::vec::Vec<u8>, HelperFault> {
@@ -65,4 +67,33 @@ pub fn pop<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
 /// `long bpf_map_peek_elem(map, value)`
 pub fn peek<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
     take(call, false)
+}
+
+/// `void *bpf_map_lookup_percpu_elem(map, key, cpu)`
+pub fn lookup_on<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
+    let id = call.map(0)?;
+    let (key, cpu) = (key(call, id)?, call.args[2] as u32);
+    let Some((map, mut cx)) = call.resources.map(id) else { return Ok(0) };
+    Ok(map.program_lookup_on(&mut cx, &key, cpu).map_or(0, u64::from))
+}
+
+/// `long bpf_redirect_map(map, key, flags)`: the interface is recorded; without one the answer is in the flags.
+pub fn redirect<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
+    /// `XDP_REDIRECT`
+    const REDIRECT: u64 = 4;
+    /// Actions that the flags may name, and what maps of devices take besides.
+    const ACTION: u64 = 3;
+    const BROADCASTS: u64 = 3 << 3;
+    let id = call.map(0)?;
+    let (index, flags) = (call.args[1] as u32, call.args[2]);
+    let of_devices = call.resources.maps.spec(id).is_some_and(|s| matches!(s.map_type, DEVMAP | DEVMAP_HASH));
+    let known = if of_devices { ACTION | BROADCASTS } else { ACTION };
+    if flags & !known != 0 {
+        return Ok(0);
+    }
+    let Some((map, mut cx)) = call.resources.map(id) else { return Ok(0) };
+    let Some(at) = map.program_lookup(&mut cx, &index.to_le_bytes()) else { return Ok(flags & ACTION) };
+    let target = call.resources.arena.memory().load(at.into(), Size::W)?;
+    call.run.redirected = Some(target as u32);
+    Ok(REDIRECT)
 }

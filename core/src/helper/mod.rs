@@ -6,6 +6,7 @@
 
 pub mod call;
 mod checksum;
+mod event;
 mod facts;
 mod format;
 mod kernel_facts;
@@ -13,6 +14,7 @@ pub mod kernel_functions;
 mod map;
 mod net;
 mod prototypes;
+mod ring;
 pub mod rows;
 mod skb;
 mod string;

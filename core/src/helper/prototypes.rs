@@ -26,7 +26,6 @@ const MAP_VALUE_OR_NULL: Arg = OrNull(&MapValue);
 const TASK_OR_NULL: Arg = OrNull(&KernelType("task_struct"));
 const CGROUP_OR_NULL: Arg = OrNull(&KernelType("cgroup"));
 const RELEASED_SOCKET: Arg = Release(&AnySocket);
-const RELEASED_RECORD: Arg = Release(&RingBufferRecord);
 const RELEASED_DYNPTR: Arg = Release(&Dynptr(DynptrUse::Ringbuf));
 const RELEASED_POINTER: Arg = Release(&KernelType(""));
 const KERNEL_POINTER_OR_NULL: Arg = OrNull(&RELEASED_POINTER);
@@ -47,7 +46,6 @@ pub(super) const PROTOTYPES: &[Prototype] = &[
     row(20, &[Context, OUT, Size, Anything], Ret::Integer, NOTHING),
     row(21, &[Context, IN, Size, Anything], Ret::Integer, NOTHING),
     row(22, &[ConstMap, Anything], Ret::Integer, NOTHING),
-    row(25, &[Context, ConstMap, Anything, IN, SizeOrZero], Ret::Integer, NOTHING),
     row(27, &[Context, ConstMap, Anything], Ret::Integer, NOTHING),
     row(29, &[Context, OUT, Size], Ret::Integer, NOTHING),
     row(30, &[Context, IN, Size], Ret::Integer, NOTHING),
@@ -56,7 +54,6 @@ pub(super) const PROTOTYPES: &[Prototype] = &[
     row(37, &[ConstMap, Anything], Ret::Integer, NOTHING),
     row(49, &[Context, Anything, Anything, IN, Size], Ret::Integer, NOTHING),
     row(50, &[Context, Anything, Anything, Anything], Ret::Integer, MOVES),
-    row(51, &[ConstMap, Anything, Anything], Ret::Integer, NOTHING),
     row(52, &[Context, ConstMap, Anything, Anything], Ret::Integer, NOTHING),
     row(53, &[Context, ConstMap, MapKey, Anything], Ret::Integer, NOTHING),
     row(55, &[ConstMap, Anything, OUT, Size], Ret::Integer, NOTHING),
@@ -111,11 +108,6 @@ pub(super) const PROTOTYPES: &[Prototype] = &[
     row(124, &[Context, AnySocket, Anything], Ret::Integer, NOTHING),
     row(128, &[AnySocket], Ret::Integer, NOTHING),
     row(129, &[AnySocket, Anything], Ret::Integer, NOTHING),
-    row(130, &[ConstMap, IN, SizeOrZero, Anything], Ret::Integer, NOTHING),
-    row(131, &[ConstMap, AllocationSize, Anything], Ret::AllocatedMemoryOrNull, ACQUIRES),
-    row(132, &[RELEASED_RECORD, Anything], Ret::Void, NOTHING),
-    row(133, &[RELEASED_RECORD, Anything], Ret::Void, NOTHING),
-    row(134, &[ConstMap, Anything], Ret::Integer, NOTHING),
     row(135, &[Context, Anything], Ret::Integer, NOTHING),
     row(136, &[AnySocket], Ret::KernelTypeOrNull("tcp6_sock"), CASTS),
     row(137, &[AnySocket], Ret::KernelTypeOrNull("tcp_sock"), CASTS),
@@ -156,7 +148,6 @@ pub(super) const PROTOTYPES: &[Prototype] = &[
     row(191, &[OUT, SizeOrZero, Anything, KernelType("task_struct"), Anything], Ret::Integer, SLEEPS),
     row(192, &[Context, Anything, Anything], Ret::Integer, NOTHING),
     row(194, &[KernelPointerSlot, KERNEL_POINTER_OR_NULL], Ret::KernelTypeOrNull(""), ACQUIRES),
-    row(195, &[ConstMap, MapKey, Anything], Ret::MapValueOrNull, PACKET),
     row(196, &[SocketCommon], Ret::KernelTypeOrNull("mptcp_sock"), CASTS),
     row(197, &[IN, SizeOrZero, Anything, Dynptr(DynptrUse::InitLocal)], Ret::Integer, NOTHING),
     row(198, &[ConstMap, Anything, Anything, Dynptr(DynptrUse::InitRingbuf)], Ret::Integer, NOTHING),

@@ -7,7 +7,7 @@ use super::Arg::{self, *};
 use super::MemoryAccess::{Read, ReadWrite, Uninit};
 use super::call::{Call, HelperFault};
 use super::prototypes::PROTOTYPES;
-use super::{Effects, Prototype, Ret, checksum, map, net, skb, string, task, time, trace, xdp};
+use super::{Effects, Prototype, Ret, checksum, event, map, net, ring, skb, string, task, time, trace, xdp};
 use crate::arena::Memory as Bytes;
 
 pub(super) const NOTHING: Effects =
@@ -21,6 +21,8 @@ const IN_OR_NULL: Arg = OrNull(&IN);
 const OUT_OR_NULL: Arg = OrNull(&OUT);
 const CONTEXT_OR_NULL: Arg = OrNull(&Context);
 const NUMBER: Arg = FixedMemory { size: 8, align: 8, access: Uninit };
+const ACQUIRES: Effects = Effects { acquires: true, ..NOTHING };
+const RELEASED_RECORD: Arg = Release(&RingBufferRecord);
 const MTU: Arg = FixedMemory { size: 4, align: 4, access: ReadWrite };
 
 macro_rules! helpers {
@@ -62,6 +64,7 @@ helpers! {
     19 => skb::skb_vlan_pop, [Context] -> Ret::Integer, MOVES;
     23 => net::redirect, [Anything, Anything] -> Ret::Integer, NOTHING;
     24 => net::zero, [Context] -> Ret::Integer, NOTHING;
+    25 => event::output, [Context, ConstMap, Anything, IN, SizeOrZero] -> Ret::Integer, NOTHING;
     26 => skb::skb_load_bytes, [Context, Anything, OUT, Size] -> Ret::Integer, NOTHING;
     28 => checksum::csum_diff, [IN_OR_NULL, SizeOrZero, IN_OR_NULL, SizeOrZero, Anything] -> Ret::Integer, PACKET;
     32 => skb::skb_change_type, [Context, Anything] -> Ret::Integer, NOTHING;
@@ -78,6 +81,7 @@ helpers! {
     46 => net::one, [Context] -> Ret::Integer, NOTHING;
     47 => net::zero, [Context] -> Ret::Integer, NOTHING;
     48 => skb::set_hash, [Context, Anything] -> Ret::Integer, NOTHING;
+    51 => map::redirect, [ConstMap, Anything, Anything] -> Ret::Integer, NOTHING;
     54 => xdp::xdp_adjust_meta, [Context, Anything] -> Ret::Integer, MOVES;
     65 => xdp::xdp_adjust_tail, [Context, Anything] -> Ret::Integer, MOVES;
     68 => skb::skb_load_bytes_relative, [Context, Anything, OUT, Size, Anything] -> Ret::Integer, NOTHING;
@@ -94,6 +98,11 @@ helpers! {
     118 => time::jiffies, [] -> Ret::Integer, NOTHING;
     122 => net::one, [CONTEXT_OR_NULL] -> Ret::Integer, NOTHING;
     125 => time::nanoseconds, [] -> Ret::Integer, NOTHING;
+    130 => ring::output, [ConstMap, IN, SizeOrZero, Anything] -> Ret::Integer, NOTHING;
+    131 => ring::reserve, [ConstMap, AllocationSize, Anything] -> Ret::AllocatedMemoryOrNull, ACQUIRES;
+    132 => ring::submit, [RELEASED_RECORD, Anything] -> Ret::Void, NOTHING;
+    133 => ring::discard, [RELEASED_RECORD, Anything] -> Ret::Void, NOTHING;
+    134 => ring::query, [ConstMap, Anything] -> Ret::Integer, NOTHING;
     160 => time::nanoseconds, [] -> Ret::Integer, NOTHING;
     163 => net::check_mtu, [Context, Anything, MTU, Anything, Anything] -> Ret::Integer, NOTHING;
     165 => string::snprintf, [OUT_OR_NULL, SizeOrZero, ConstString, IN_OR_NULL, SizeOrZero] -> Ret::Integer, NOTHING;
@@ -104,6 +113,7 @@ helpers! {
     188 => xdp::xdp_get_buff_len, [Context] -> Ret::Integer, NOTHING;
     189 => xdp::xdp_load_bytes, [Context, Anything, OUT, Size] -> Ret::Integer, NOTHING;
     190 => xdp::xdp_store_bytes, [Context, Anything, IN, Size] -> Ret::Integer, NOTHING;
+    195 => map::lookup_on, [ConstMap, MapKey, Anything] -> Ret::MapValueOrNull, PACKET;
     208 => time::nanoseconds, [] -> Ret::Integer, NOTHING;
 }
 

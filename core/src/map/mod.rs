@@ -215,6 +215,10 @@ pub trait Map<M: Memory>: CloneMap<M> {
     fn peek(&mut self, _cx: &mut MapContext<M>, _out: &mut [u8]) -> Result<(), Errno> {
         Err(Errno::ENOTSUPP)
     }
+    /// Where the memory of a ring buffer begins.
+    fn ring_base(&self) -> Option<u32> {
+        None
+    }
     /// The ring buffer that it is, if it is one.
     fn ring(&mut self) -> Option<&mut ring::Ring> {
         None

@@ -164,6 +164,9 @@ impl<M: Memory> Map<M> for Ring {
     fn spec(&self) -> &MapSpec {
         &self.spec
     }
+    fn ring_base(&self) -> Option<u32> {
+        Some(self.base)
+    }
     fn ring(&mut self) -> Option<&mut Ring> {
         Some(self)
     }

@@ -286,7 +286,7 @@ impl Generator {
             size => size,
         };
         // A map that can't be made is used as well, but not with buffers past reason.
-        let (key_size, value_size) = ((key_size as usize).min(600), value_size.min(70_000));
+        let (key_size, value_size) = ((key_size as usize).min(70_000), value_size.min(70_000));
         self.made.push(Made { slot, row, key_size, value_size, entries: entries.min(8) });
     }
 
