@@ -62,22 +62,26 @@ pub fn check(spec: &MapSpec) -> Result<&'static MapType, Errno> {
         Entries::None => spec.max_entries == 0,
         Entries::RingBytes => spec.max_entries.is_power_of_two() && spec.max_entries.is_multiple_of(PAGE),
     };
+    // A filter looks at its value's size before anything else.
+    if row.family == Family::Bloom && size_is_too_large(row.value, spec.value_size) && extra_is_possible {
+        return Err(Errno::E2BIG);
+    }
     if spec.flags & !row.flags != 0
         || spec.flags & row.needs != row.needs
         || both(flag::RDONLY | flag::WRONLY)
         || both(flag::RDONLY_PROG | flag::WRONLY_PROG)
         || !extra_is_possible
-        || !entries_are_possible
+    {
+        return Err(Errno::EINVAL);
+    }
+    if matches!(row.family, Family::Hash { evicts: true, .. }) && spec.flags & flag::NO_PREALLOC != 0 {
+        return Err(Errno::ENOTSUPP);
+    }
+    if !entries_are_possible
         || !size_is_possible(row.key, spec.key_size, spec.flags)
         || !size_is_possible(row.value, spec.value_size, spec.flags)
     {
         return Err(Errno::EINVAL);
-    }
-    if let Family::Hash { evicts, .. } = row.family {
-        let own_lists = spec.flags & flag::NO_COMMON_LRU != 0;
-        if evicts && spec.flags & flag::NO_PREALLOC != 0 {
-            return Err(if own_lists { Errno::EINVAL } else { Errno::ENOTSUPP });
-        }
     }
     let is_hash = matches!(row.family, Family::Hash { .. } | Family::MapHash);
     let element = u64::from(spec.key_size) + u64::from(spec.value_size);

@@ -1,7 +1,7 @@
 //! Which elements of a full LRU hash make room.
 //!
-//! Elements are evicted oldest first, but for those that a program looked up or updated since they were
-//! last passed over. As in the running kernel, room is made for several at once: a list that all CPUs share
+//! Elements are evicted oldest first. Those that a program looked up or updated since they were last passed
+//! over become active, and active ones are evicted only where there are no others. As in the running kernel, room is made for several at once: a list that all CPUs share
 //! gives up half a CPU's part of the map, but no more than 128; a list of one CPU (`BPF_F_NO_COMMON_LRU`)
 //! gives up 4. A look-up by the system call is no use.
 
@@ -21,7 +21,8 @@ const NONE: u32 = u32::MAX;
 /// The lists of an LRU hash.
 #[derive(Clone)]
 pub struct Lru {
-    lists: Vec<List>,
+    /// Of each CPU, or of all: what was not used, what was.
+    lists: Vec<[List; 2]>,
     nodes: Vec<Node>,
     /// Most elements of one list.
     room: u32,
@@ -41,6 +42,7 @@ struct Node {
     older: u32,
     newer: u32,
     list: u32,
+    active: bool,
     used: bool,
     linked: bool,
 }
@@ -54,7 +56,7 @@ impl Lru {
             (1, max_entries, (max_entries / cpus / 2).clamp(1, MOST_AT_ONCE))
         };
         let list = List { oldest: NONE, newest: NONE, len: 0 };
-        Lru { lists: vec![list; lists as usize], nodes: Vec::new(), room, at_once }
+        Lru { lists: vec![[list; 2]; lists as usize], nodes: Vec::new(), room, at_once }
     }
 
     /// Most elements in all lists.
@@ -74,61 +76,93 @@ impl Lru {
         }
     }
 
+    fn list(&mut self, list: u32, active: bool) -> &mut List {
+        &mut self.lists[list as usize][usize::from(active)]
+    }
+
     /// Adds an element as the newest.
     pub fn insert(&mut self, slot: Slot, cpu: u32) {
         let list = self.list_of(cpu);
         if self.nodes.len() <= slot.0 as usize {
-            let none = Node { older: NONE, newer: NONE, list: 0, used: false, linked: false };
+            let none = Node { older: NONE, newer: NONE, list: 0, active: false, used: false, linked: false };
             self.nodes.resize(slot.0 as usize + 1, none);
         }
-        self.link(slot.0, list);
+        self.link(slot.0, list, false);
     }
 
-    fn link(&mut self, at: u32, list: u32) {
-        let newest = self.lists[list as usize].newest;
-        self.nodes[at as usize] = Node { older: newest, newer: NONE, list, used: false, linked: true };
+    fn link(&mut self, at: u32, list: u32, active: bool) {
+        let newest = self.list(list, active).newest;
+        self.nodes[at as usize] =
+            Node { older: newest, newer: NONE, list, active, used: false, linked: true };
         match newest {
-            NONE => self.lists[list as usize].oldest = at,
+            NONE => self.list(list, active).oldest = at,
             newest => self.nodes[newest as usize].newer = at,
         }
-        self.lists[list as usize].newest = at;
-        self.lists[list as usize].len += 1;
+        let list = self.list(list, active);
+        list.newest = at;
+        list.len += 1;
     }
 
     /// Takes an element out.
     pub fn remove(&mut self, slot: Slot) {
         let Some(node) = self.nodes.get(slot.0 as usize).copied().filter(|node| node.linked) else { return };
         match node.older {
-            NONE => self.lists[node.list as usize].oldest = node.newer,
+            NONE => self.list(node.list, node.active).oldest = node.newer,
             older => self.nodes[older as usize].newer = node.newer,
         }
         match node.newer {
-            NONE => self.lists[node.list as usize].newest = node.older,
+            NONE => self.list(node.list, node.active).newest = node.older,
             newer => self.nodes[newer as usize].older = node.older,
         }
-        self.lists[node.list as usize].len -= 1;
+        self.list(node.list, node.active).len -= 1;
         self.nodes[slot.0 as usize].linked = false;
+    }
+
+    /// Moves the oldest element of a list to the newest place of the one that `to` says of its use.
+    fn pass_over(&mut self, list: u32, from: bool, to: impl Fn(bool) -> bool) {
+        let oldest = self.list(list, from).oldest;
+        if oldest == NONE {
+            return;
+        }
+        let used = self.nodes[oldest as usize].used;
+        self.remove(Slot(oldest));
+        self.link(oldest, list, to(used));
     }
 
     /// Elements that have to go before the CPU can add one; they are in no list any more.
     pub fn make_room(&mut self, cpu: u32) -> Vec<Slot> {
         let list = self.list_of(cpu);
         let mut victims = Vec::new();
-        if self.lists[list as usize].len < self.room {
+        let len = |lru: &mut Lru, active| lru.list(list, active).len;
+        if len(self, false) + len(self, true) < self.room {
             return victims;
         }
-        // Each element is passed over at most once.
-        for _ in 0..2 * self.room {
-            let oldest = self.lists[list as usize].oldest;
-            if oldest == NONE || victims.len() as u32 == self.at_once {
+        // Active elements that were not used again make up for too few others.
+        if len(self, false) < len(self, true) {
+            for _ in 0..self.at_once.min(len(self, true)) {
+                self.pass_over(list, true, |used| used);
+            }
+        }
+        for _ in 0..len(self, false) {
+            let oldest = self.list(list, false).oldest;
+            if victims.len() as u32 == self.at_once || oldest == NONE {
                 break;
             }
-            self.remove(Slot(oldest));
             if self.nodes[oldest as usize].used {
-                self.link(oldest, list);
+                self.pass_over(list, false, |_| true);
             } else {
+                self.remove(Slot(oldest));
                 victims.push(Slot(oldest));
             }
+        }
+        if victims.is_empty() {
+            // All were used: the oldest of any.
+            let oldest = match self.list(list, false).oldest {
+                NONE => self.list(list, true).oldest,
+                oldest => oldest,
+            };
+            self.remove(Slot(oldest));
+            victims.extend((oldest != NONE).then_some(Slot(oldest)));
         }
         victims
     }
@@ -172,6 +206,7 @@ mod tests {
         lru.touch(Slot(0));
         assert_eq!(lru.make_room(0), [Slot(1)]);
         lru.insert(Slot(1), 0);
-        assert_eq!(lru.make_room(0), [Slot(0)]);
+        // The one that was used is active, and stays.
+        assert_eq!(lru.make_room(0), [Slot(1)]);
     }
 }

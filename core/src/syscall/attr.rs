@@ -76,15 +76,28 @@ impl Attr {
         &self.bytes[offset..offset + len]
     }
 
-    /// Writes a field back to the caller, where the attribute it gave reaches that far.
+    /// Writes a field back to the caller.
     ///
     /// # Errors
     /// `EFAULT` where it can't be written.
     pub fn write_back(&self, offset: usize, bytes: &[u8], user: &mut dyn UserMemory) -> Result<(), Errno> {
+        user.write(self.address.wrapping_add(offset as u64), bytes)
+    }
+
+    /// The same for fields that are newer than the command, where the attribute reaches that far.
+    ///
+    /// # Errors
+    /// `EFAULT` where it can't be written.
+    pub fn write_back_new(
+        &self,
+        offset: usize,
+        bytes: &[u8],
+        user: &mut dyn UserMemory,
+    ) -> Result<(), Errno> {
         if offset + bytes.len() > self.size {
             return Ok(());
         }
-        user.write(self.address.wrapping_add(offset as u64), bytes)
+        self.write_back(offset, bytes, user)
     }
 
     /// An object's name field: 16 bytes, ended by a zero; what follows it counts for nothing.

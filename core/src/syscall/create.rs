@@ -61,13 +61,18 @@ impl<M: Memory + 'static> Kernel<M> {
     }
 
     fn create(&mut self, spec: MapSpec, extras: Extras) -> Result<i32, Errno> {
-        let row = rules::check(&spec)?;
         if extras.interface != 0 {
             // Offload to a device, which no device here does.
-            let has_offload =
-                matches!(row.number, 1 | 2) && self.resources.interfaces.contains(&extras.interface);
-            return Err(if has_offload { Errno::EOPNOTSUPP } else { Errno::EINVAL });
+            let can = matches!(spec.map_type, 1 | 2) && self.resources.interfaces.contains(&extras.interface);
+            match rules::check(&spec) {
+                // A device has limits of its own.
+                Err(Errno::E2BIG) if matches!(spec.map_type, 1 | 2) => {}
+                Err(errno) => return Err(errno),
+                Ok(_) => {}
+            }
+            return Err(if can { Errno::EOPNOTSUPP } else { Errno::EINVAL });
         }
+        let row = rules::check(&spec)?;
         self.check_capability(row)?;
         let inner = match row.values {
             Values::Map => Some(self.inner_spec(extras.inner_map_fd)?),
@@ -86,7 +91,10 @@ impl<M: Memory + 'static> Kernel<M> {
         let access = Access { read: spec.flags & flag::WRONLY == 0, write: spec.flags & flag::RDONLY == 0 };
         // What the system call may do is the descriptor's business, not the map's.
         let flags = spec.flags & !flag::SYSTEM_ACCESS | row.always;
-        let spec = MapSpec { flags, name, ..spec };
+        // Every CPU's list of an LRU hash has the same room.
+        let whole = if flags & flag::NO_COMMON_LRU != 0 { self.resources.cpus } else { 1 };
+        let max_entries = spec.max_entries.next_multiple_of(whole);
+        let spec = MapSpec { flags, name, max_entries, ..spec };
         let map = rules::make(&mut self.resources.map_context(), row, spec, inner)?;
         let id = self.resources.add_map(map, cost)?;
         if let Some(btf) = btf {

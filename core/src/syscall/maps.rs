@@ -165,7 +165,7 @@ impl<M: Memory + 'static> Kernel<M> {
         let number = value.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
         let fd = value.get(4..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| i32::from_le_bytes(*bytes));
         let queue = target.row.values == Values::Queue;
-        if target.row.number == types::DEVMAP_HASH && flags == 1 {
+        if target.row.number == types::DEVMAP_HASH && flags == 1 && number != 0 {
             let mut value = vec![0; target.value_size];
             if self.look_up(target, key, &mut value).is_ok() {
                 return Err(Errno::EEXIST);

@@ -448,7 +448,7 @@ pub(super) fn load<M: Memory + 'static>(
     };
     let (result, text, true_size) = verify(kernel, attr, user, request);
     let copied = log.copy(&text, true_size, user);
-    attr.write_back(field::LOG_TRUE_SIZE, &(true_size as u32).to_le_bytes(), user)?;
+    attr.write_back_new(field::LOG_TRUE_SIZE, &(true_size as u32).to_le_bytes(), user)?;
     let (request, outcome) = match (result, copied) {
         (_, Err(errno)) | (Err(errno), Ok(())) => return Err(errno),
         (Ok(verified), Ok(())) => verified,

@@ -3,6 +3,7 @@
 
 mod run;
 mod sound;
+mod syscall;
 mod system;
 mod verify;
 
@@ -23,6 +24,9 @@ cargo xtask oracle COMMAND
   sound [--seed S] [--count N] [FILE…]
           run accepted programs, generated or the texts and objects in FILE…, on random inputs in strict
           mode, and hold each value against what the verifier claimed there
+  syscall [--seed S] [--count N] [--record FILE]
+          put random sequences of calls to both, and compare every result and every byte; the first ten
+          disagreements, shrunk; or write sequences with the kernel's answers to FILE
 ";
 
 /// What is asked for.
@@ -30,6 +34,7 @@ cargo xtask oracle COMMAND
 enum Command {
     Run,
     Sound,
+    Syscall,
     Verify,
 }
 
@@ -39,6 +44,8 @@ struct Question {
     seed: u64,
     count: u32,
     files: Vec<PathBuf>,
+    /// Where sequences are recorded, instead of compared.
+    record: Option<PathBuf>,
 }
 
 fn parse(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Option<Question>> {
@@ -47,16 +54,22 @@ fn parse(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Option<Que
     let command = match parser.next()? {
         Some(Value(command)) if command == "run" => Command::Run,
         Some(Value(command)) if command == "sound" => Command::Sound,
+        Some(Value(command)) if command == "syscall" => Command::Syscall,
         Some(Value(command)) if command == "verify" => Command::Verify,
         Some(Value(command)) => anyhow::bail!("no command '{}'\n\n{HELP}", command.display()),
         _ => return Ok(None),
     };
-    let mut question = Question { command, seed: 1, count: 2_000, files: Vec::new() };
+    let mut question = Question { command, seed: 1, count: 2_000, files: Vec::new(), record: None };
     while let Some(argument) = parser.next()? {
         match argument {
             Long("seed") => question.seed = parser.value()?.parse()?,
             Long("count") => question.count = parser.value()?.parse()?,
-            Value(file) if !matches!(command, Command::Run) => question.files.push(file.into()),
+            Long("record") if matches!(command, Command::Syscall) => {
+                question.record = Some(parser.value()?.into());
+            }
+            Value(file) if !matches!(command, Command::Run | Command::Syscall) => {
+                question.files.push(file.into())
+            }
             other => return Err(other.unexpected().into()),
         }
     }
@@ -64,11 +77,15 @@ fn parse(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Option<Que
 }
 
 fn answer(question: &Question) -> anyhow::Result<bool> {
-    let Question { command, seed, count, files } = question;
+    let Question { command, seed, count, files, record } = question;
     match command {
         Command::Run => run::run(*seed, *count),
         Command::Sound if files.is_empty() => sound::generated(*seed, *count),
         Command::Sound => sound::files(files, *seed),
+        Command::Syscall => match record {
+            Some(file) => syscall::record(*seed, *count, file),
+            None => syscall::compare(*seed, *count, 10),
+        },
         Command::Verify if usable().is_err() => {
             println!("skipped: no usable bpf(2) on this machine ({count} programs)");
             Ok(true)

@@ -14,6 +14,36 @@ use std::fmt;
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Sequence(pub Vec<Action>);
 
+impl Sequence {
+    /// Bytes of the caller's memory in it.
+    pub fn memory(&self) -> usize {
+        let of_call = |call: &Call| -> usize {
+            let bytes = |field: &Field| match field {
+                Field::Memory(bytes) => bytes.len(),
+                Field::FdMemory(_, len) => *len,
+                _ => 0,
+            };
+            call.fields.iter().map(|(_, field)| bytes(field)).sum()
+        };
+        let of_action = |action: &Action| match action {
+            Action::Call(call) => of_call(call),
+            _ => 0,
+        };
+        self.0.iter().map(of_action).sum()
+    }
+}
+
+/// A sequence, and what a system answered.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Possible CPUs of the system.
+    pub cpus: usize,
+    /// The sequence.
+    pub sequence: Sequence,
+    /// What it answered, action by action.
+    pub answers: Vec<run::Answer>,
+}
+
 /// One thing that a sequence does.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Action {
