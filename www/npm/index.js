@@ -37,18 +37,7 @@ async function start(source) {
   if (typeof Response === "function" && source instanceof Response) {
     if (!source.ok) throw new Error(`glasshive: ${source.url} answered ${source.status}`);
     // A server that sends another type than application/wasm is no reason to fail.
-    if (!source.headers.get("Content-Type")?.startsWith("application/wasm")) source = await bytes(source);
+    if (!source.headers.get("Content-Type")?.startsWith("application/wasm")) source = await source.arrayBuffer();
   }
   await load({ module_or_path: source });
-}
-
-/** The bytes of an answer that does not say that it is a module, if it is one. */
-async function bytes(response) {
-  const buffer = await response.arrayBuffer();
-  const magic = String.fromCharCode(...new Uint8Array(buffer, 0, Math.min(4, buffer.byteLength)));
-  if (magic !== "\0asm") {
-    const type = response.headers.get("Content-Type");
-    throw new Error(`glasshive: ${response.url} is no WebAssembly module but ${type}: a development server that moved the package? See its README.`);
-  }
-  return buffer;
 }

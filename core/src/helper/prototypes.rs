@@ -106,6 +106,8 @@ pub(super) const PROTOTYPES: &[Prototype] = &[
     row(121, &[KernelType("xdp_buff"), ConstMap, Anything, IN, SizeOrZero], Ret::Integer, NOTHING),
     row(123, &[Anything], Ret::Integer, NOTHING),
     row(124, &[Context, AnySocket, Anything], Ret::Integer, NOTHING),
+    row(126, &[KernelType("seq_file"), IN, SizeOrZero, IN_OR_NULL, SizeOrZero], Ret::Integer, NOTHING),
+    row(127, &[KernelType("seq_file"), IN, SizeOrZero], Ret::Integer, NOTHING),
     row(128, &[AnySocket], Ret::Integer, NOTHING),
     row(129, &[AnySocket, Anything], Ret::Integer, NOTHING),
     row(135, &[Context, Anything], Ret::Integer, NOTHING),

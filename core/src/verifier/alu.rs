@@ -2,7 +2,7 @@
 
 use super::domain::{Scalar, alu};
 use super::observer::Observer;
-use super::register::{Kind, Register};
+use super::register::{Kind, MemoryKind, Register};
 use super::{Rejection, Verifier, policy, reject};
 use crate::errno::Errno;
 use crate::isa::{AluOp, ByteOrder, Insn, Operand, Reg, Size, Width};
@@ -290,6 +290,11 @@ impl<O: Observer> Verifier<O> {
         if pointer.maybe_null {
             let message = format_args!("R{r} pointer arithmetic on {name} prohibited, null-check it first");
             return Err(reject(Errno::EACCES, message).of(dst));
+        }
+        if let Kind::Memory { kind: MemoryKind::UntrustedReadOnly, .. } = pointer.kind {
+            // Loads are probed wherever it points.
+            self.write(dst, pointer);
+            return Ok(());
         }
         let allowed = match pointer.kind {
             Kind::FlowKeys => known.is_some() || (known == Some(0) && op == AluOp::Add),

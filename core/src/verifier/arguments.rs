@@ -1,17 +1,19 @@
 //! A helper's arguments against what its row asks of them.
 
+use super::dynptrs::{Taken, Use};
 use super::kernel_call::is_same_type;
 use super::locks::LockUse;
 use super::memory::{Mode, Region};
 use super::observer::Observer;
-use super::register::{Kind, MapRef, MemoryKind, Register, SocketKind};
+use super::register::{DynptrKind, Kind, MapRef, MemoryKind, Register, SocketKind};
 use super::state::ReferenceKind;
 use super::typed::{Trust, TypeRef, TypeSource};
 use super::{Rejection, Verifier, not_built, policy, reject};
 use crate::errno::Errno;
-use crate::helper::{Arg, MemoryAccess};
+use crate::helper::{Arg, Callback, DynptrUse, MemoryAccess};
 use crate::isa::Reg;
 use crate::map::types::flag as map_flag;
+use crate::object::btf::record::{FieldKind, PointerTag};
 use crate::program::PacketAccess;
 
 /// What the arguments seen so far said.
@@ -29,6 +31,14 @@ pub(super) struct Gathered {
     pub allocated: u32,
     /// The greatest size of the memory that the helper fills.
     pub greatest_size: Option<u64>,
+    /// Where a kernel pointer is exchanged.
+    pub slot: Option<(PointerTag, TypeRef)>,
+    /// The timer's map.
+    pub timer_map: Option<MapRef>,
+    /// The dynptr among the arguments.
+    pub dynptr: Option<Taken>,
+    /// The function to be called back, by its first slot.
+    pub callback: Option<(Callback, u32)>,
     memory: Option<(Reg, MemoryAccess)>,
     memory_or_null: bool,
 }
@@ -65,6 +75,7 @@ fn expected(arg: &Arg) -> &'static str {
 fn is_memory(register: &Register, access: MemoryAccess) -> bool {
     match register.kind {
         Kind::Stack { .. } | Kind::Packet | Kind::PacketMeta | Kind::MapValue(_) => true,
+        Kind::MapKey(_) => access == MemoryAccess::Read,
         Kind::Memory { kind, .. } => kind != MemoryKind::ReadOnly || access == MemoryAccess::Read,
         _ => false,
     }
@@ -78,15 +89,19 @@ fn accepts(arg: &Arg, register: &Register) -> bool {
         Arg::Memory(access) | Arg::FixedMemory { access, .. } => is_memory(register, *access),
         Arg::Context => register.kind == Kind::Context,
         Arg::Size | Arg::SizeOrZero | Arg::AllocationSize => register.is_scalar(),
-        Arg::Stack | Arg::Dynptr(_) => matches!(register.kind, Kind::Stack { .. }),
+        Arg::Stack => matches!(register.kind, Kind::Stack { .. }),
+        Arg::Dynptr(_) => matches!(register.kind, Kind::Stack { .. } | Kind::DynptrPointer(_)),
         Arg::SpinLock => match register.kind {
             Kind::MapValue(_) => true,
             Kind::Typed { trust, .. } => trust.has(Trust::ALLOCATED) && !trust.has(Trust::UNTRUSTED),
             _ => false,
         },
-        Arg::Timer | Arg::ConstString | Arg::KernelPointerSlot => {
-            matches!(register.kind, Kind::MapValue(_))
-        }
+        Arg::KernelPointerSlot => match register.kind {
+            Kind::MapValue(_) => true,
+            Kind::Typed { trust, .. } => trust.has(Trust::ALLOCATED),
+            _ => false,
+        },
+        Arg::Timer | Arg::ConstString => matches!(register.kind, Kind::MapValue(_)),
         Arg::RingBufferRecord => {
             matches!(register.kind, Kind::Memory { kind: MemoryKind::RingBuffer, .. })
         }
@@ -131,15 +146,20 @@ impl<O: Observer> Verifier<O> {
             arg = self.map_value_argument(arg, gathered)?;
         }
         let null = or_null && register.is_null();
-        if !null {
+        if let (false, Arg::KernelType(""), Some((tag, of))) = (null, arg, gathered.slot) {
+            self.match_kept_pointer(&register, reg, of, tag)?;
+            self.check_released(&register, reg)?;
+        } else if !null {
             self.check_kind(arg, or_null, &register, reg)?;
-            if release {
+            if release && matches!(arg, Arg::Dynptr(_)) {
+                self.check_released_dynptr(&register, reg)?;
+            } else if release {
                 self.check_released(&register, reg)?;
             } else {
                 self.check_fixed_offset(&register, reg)?;
             }
         }
-        if release {
+        if release && !matches!(arg, Arg::Dynptr(_)) {
             gathered.released = Some(register);
         }
         if register.reference != 0 && !null {
@@ -180,7 +200,12 @@ impl<O: Observer> Verifier<O> {
         if accepts(arg, register) && (or_null || !register.maybe_null) {
             return Ok(());
         }
-        if let (Arg::KernelType(name), Kind::Typed { of, trust }) = (arg, register.kind)
+        let named = match arg {
+            Arg::KernelType(name) => Some(*name),
+            Arg::AnySocket => Some("sock_common"),
+            _ => None,
+        };
+        if let (Some(name), Kind::Typed { of, trust }) = (named, register.kind)
             && !name.is_empty()
             && !register.maybe_null
             && !trust.has(Trust::UNTRUSTED.with(Trust::USER).with(Trust::PER_CPU).with(Trust::ALLOCATED))
@@ -221,6 +246,7 @@ impl<O: Observer> Verifier<O> {
             | Kind::Packet
             | Kind::PacketMeta
             | Kind::MapValue(_)
+            | Kind::MapKey(_)
             | Kind::Memory { .. }
             | Kind::Scalar => Ok(()),
             Kind::Typed { .. } => self.check_pointer_offset(register, reg, true),
@@ -239,6 +265,11 @@ impl<O: Observer> Verifier<O> {
         match *arg {
             Arg::ConstMap => {
                 if let Kind::Map(map) = register.kind {
+                    if gathered.timer_map.is_some_and(|timer| timer != map) {
+                        let message =
+                            "timer pointer in R1 map_uid=0 doesn't match map pointer in R2 map_uid=0";
+                        return Err(reject(Errno::EINVAL, message).of(reg));
+                    }
                     gathered.map = Some(map);
                 }
             }
@@ -291,13 +322,63 @@ impl<O: Observer> Verifier<O> {
                 let lock = LockUse { kind: ReferenceKind::Lock, takes: helper == 93 };
                 self.use_lock(reg, lock)?;
             }
-            Arg::Timer | Arg::KernelPointerSlot => {
-                return Err(not_built("a lock, timer or kernel pointer in a map's value"));
+            Arg::KernelPointerSlot => gathered.slot = Some(self.pointer_slot(register, reg)?),
+            Arg::Timer => self.check_timer(register, reg, helper, gathered)?,
+            Arg::Function(callback) => {
+                if let Kind::Function(start) = register.kind {
+                    gathered.callback = Some((callback, start));
+                }
             }
-            Arg::Function(_) => return Err(not_built("a callback")),
-            Arg::Dynptr(_) => return Err(not_built(format_args!("a dynptr (helper {helper})"))),
+            Arg::Dynptr(used) => {
+                let make = |kind| Use::Make { kind, of: 0 };
+                let take = |kind| Use::Take { kind, constant: used == DynptrUse::Any };
+                let what = match used {
+                    DynptrUse::InitLocal => make(DynptrKind::Local),
+                    DynptrUse::InitRingbuf => make(DynptrKind::Ringbuf),
+                    DynptrUse::Any => take(None),
+                    DynptrUse::Ringbuf => take(Some(DynptrKind::Ringbuf)),
+                };
+                gathered.dynptr = self.use_dynptr(reg, what)?;
+            }
             _ => return Err(not_built("an argument of this kind")),
         }
+        Ok(())
+    }
+
+    /// A timer in a map's value; making one names its map too.
+    fn check_timer(
+        &mut self,
+        register: &Register,
+        reg: Reg,
+        _helper: i32,
+        gathered: &mut Gathered,
+    ) -> Result<(), Rejection> {
+        let refuse = |text: core::fmt::Arguments| Err(reject(Errno::EINVAL, text).of(reg));
+        let Kind::MapValue(map) = register.kind else { return Ok(()) };
+        let r = reg.number();
+        let Some(variable) = register.var.as_constant() else {
+            return refuse(format_args!(
+                "R{r} doesn't have constant offset. bpf_timer has to be at the constant offset"
+            ));
+        };
+        let info = &self.maps[usize::from(map.0)];
+        if info.types.is_none() {
+            let name = &info.spec.name;
+            return refuse(format_args!("map '{name}' has to have BTF in order to use bpf_timer"));
+        }
+        let Some(timer) = info.fields.iter().find(|f| f.kind == FieldKind::Timer) else {
+            let name = &info.spec.name;
+            return refuse(format_args!("map '{name}' has no valid bpf_timer"));
+        };
+        let at = i64::from(register.offset) + variable as i64;
+        if at != i64::from(timer.offset) {
+            let start = timer.offset;
+            return refuse(format_args!("off {at} doesn't point to 'struct bpf_timer' that is at {start}"));
+        }
+        if self.maps[usize::from(map.0)].is_inner {
+            return Err(not_built("a timer in a map of a map of maps"));
+        }
+        gathered.timer_map = Some(map);
         Ok(())
     }
 
@@ -419,6 +500,9 @@ impl<O: Observer> Verifier<O> {
                 self.check_map_mode(map, reg, off, size as u32, mode)?;
                 self.check_region(Region::MapValue(map), &pointer, reg, off, size, zero_allowed)?;
                 self.check_fields(map, &pointer, off, size, false)
+            }
+            Kind::MapKey(map) => {
+                self.check_region(Region::MapKey(map), &pointer, reg, off, size, zero_allowed)
             }
             Kind::Memory { size: len, .. } => {
                 self.check_region(Region::Memory(len), &pointer, reg, off, size, zero_allowed)

@@ -3,7 +3,7 @@
 use super::arguments::Gathered;
 use super::domain::Scalar;
 use super::observer::Observer;
-use super::register::{Kind, MapRef, MemoryKind, Register, SocketKind};
+use super::register::{DynptrKind, Kind, MapRef, MemoryKind, Register, SocketKind};
 use super::typed::{Trust, TypeRef, TypeSource};
 use super::{Rejection, Verifier, flag, not_built, reject};
 use crate::errno::Errno;
@@ -58,7 +58,14 @@ impl<O: Observer> Verifier<O> {
         if let Some(released) = gathered.released.filter(|r| !r.is_null()) {
             self.release(released.reference)?;
         }
+        // Submitting or discarding a reservation gives it back.
+        if let (199 | 200, Some(dynptr)) = (number, gathered.dynptr) {
+            self.release_dynptr(dynptr.reference);
+        }
         self.check_special_call(number, facts, &gathered)?;
+        if let Some((callback, start)) = gathered.callback {
+            self.call_back(pc, callback, start, gathered.map)?;
+        }
         for reg in Reg::all().take(6) {
             self.write(reg, Register::UNINITIALISED);
         }
@@ -67,8 +74,10 @@ impl<O: Observer> Verifier<O> {
         if let Some(map) = gathered.map {
             self.check_map_call(number, name, map)?;
         }
-        if prototype.effects.moves_packet {
-            self.state.forget(|r| r.is_packet() || r.kind == Kind::PacketEnd);
+        let writes_packet = number == 202
+            && gathered.dynptr.is_some_and(|d| matches!(d.kind, DynptrKind::Skb | DynptrKind::SkbMeta));
+        if prototype.effects.moves_packet || writes_packet {
+            self.packet_moved();
         }
         Ok(())
     }
@@ -129,8 +138,24 @@ impl<O: Observer> Verifier<O> {
             Ret::SocketOrNull => maybe(Kind::Socket(SocketKind::Full)),
             Ret::SocketCommonOrNull => maybe(Kind::Socket(SocketKind::Common)),
             Ret::TcpSocketOrNull => maybe(Kind::Socket(SocketKind::Tcp)),
+            Ret::DynptrDataOrNull => {
+                let Some(dynptr) = gathered.dynptr else {
+                    return Err(not_built(format_args!("the result of helper {}#{number}", facts.name)));
+                };
+                Register {
+                    reference: dynptr.reference,
+                    slice_of: dynptr.id,
+                    ..maybe(Kind::Memory { kind: MemoryKind::Plain, size: gathered.allocated })
+                }
+            }
             Ret::AllocatedMemoryOrNull => {
                 maybe(Kind::Memory { kind: MemoryKind::RingBuffer, size: gathered.allocated })
+            }
+            Ret::KernelTypeOrNull("") if gathered.slot.is_some() => {
+                let Some((_, of)) = gathered.slot else { return Ok(Register::UNKNOWN) };
+                let allocated = of.source != TypeSource::Kernel;
+                let trust = if allocated { Trust::ALLOCATED } else { Trust::NONE };
+                maybe(Kind::Typed { of, trust })
             }
             Ret::KernelType(name) | Ret::KernelTypeOrNull(name) if !name.is_empty() => {
                 let kernel = self.input.kernel_types.as_ref().and_then(|k| k.structure(name));

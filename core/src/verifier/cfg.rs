@@ -138,6 +138,10 @@ pub fn successors(code: &Code, at: usize) -> Successors {
     let width = if raw.code == 0x18 { 2 } else { 1 };
     let next = Some(at as u32 + width);
     let jump = code.target(at).map(|to| to as u32);
+    if raw.code == 0x18 && raw.src == 4 {
+        let call = Some((at as i64 + 1 + i64::from(raw.imm)) as u32);
+        return Successors { next, jump: None, call };
+    }
     match (raw.code & 7, raw.code & 0xf0) {
         (5, 0x90) => Successors::default(),
         (5, 0x80) => {
@@ -261,6 +265,12 @@ pub fn postorder(code: &Code, function: &Function) -> Vec<u32> {
 fn mark(code: &Code, at: usize, s: &Successors, marks: &mut [Marks]) {
     let raw = code.raw[at];
     let after = at + 1;
+    if raw.code == 0x18 && raw.src == 4 && at + 2 < marks.len() {
+        marks[at].prune = true;
+        marks[at + 2].prune = true;
+        marks[at + 2].jump = true;
+        return;
+    }
     match (raw.code & 7, raw.code & 0xf0) {
         // A function that is called may come back by a jump of its own.
         (5, 0x80) if s.call.is_some() && after < marks.len() => {

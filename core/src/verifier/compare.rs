@@ -79,7 +79,12 @@ pub(super) fn covers(
     if !old.references.iter().zip(&new.references).all(|(a, b)| a.kind == b.kind && ids.same(a.id, b.id)) {
         return Err(None);
     }
-    if old.frames.iter().zip(&new.frames).any(|(a, b)| a.call_site != b.call_site) {
+    if old
+        .frames
+        .iter()
+        .zip(&new.frames)
+        .any(|(a, b)| a.call_site != b.call_site || a.callback_depth > b.callback_depth)
+    {
         return Err(None);
     }
     for (number, (a, b)) in old.frames.iter().zip(&new.frames).enumerate() {
@@ -103,6 +108,7 @@ fn exactly(old: &Register, new: &Register, ids: &mut Ids) -> bool {
         && old.var == new.var
         && ids.same(old.id, new.id)
         && ids.same(old.reference, new.reference)
+        && ids.same(old.slice_of, new.slice_of)
 }
 
 fn register(old: &Register, new: &Register, how: Exactness, ids: &mut Ids) -> bool {
@@ -127,11 +133,12 @@ fn register(old: &Register, new: &Register, how: Exactness, ids: &mut Ids) -> bo
                 && ids.same_number(old.id, new.id)
         }
         (a, b) if a != b => false,
-        (Kind::MapValue(_) | Kind::Memory { .. } | Kind::TracepointBuffer, _) => {
+        (Kind::MapValue(_) | Kind::MapKey(_) | Kind::Memory { .. } | Kind::TracepointBuffer, _) => {
             old.offset == new.offset
                 && old.var.covers(&new.var)
                 && ids.same(old.id, new.id)
                 && ids.same(old.reference, new.reference)
+                && ids.same(old.slice_of, new.slice_of)
         }
         (Kind::Packet | Kind::PacketMeta, _) => {
             if old.range < 0 || new.range < 0 {
@@ -198,7 +205,10 @@ fn same_object(old: &Register, new: &Register, ids: &mut Ids) -> bool {
         }
         other => other,
     };
-    kind(old.kind) == kind(new.kind) && ids.same(old.id, new.id) && ids.same(old.reference, new.reference)
+    kind(old.kind) == kind(new.kind)
+        && ids.same(old.id, new.id)
+        && ids.same(old.reference, new.reference)
+        && ids.same(old.slice_of, new.slice_of)
 }
 
 /// Whether every byte of the stack that was written in `old` was written in `new`: what a loader asks that may

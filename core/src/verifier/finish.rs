@@ -20,14 +20,28 @@ impl<O: Observer> Verifier<O> {
             .map(|f| {
                 let called = (f.start..f.end).filter_map(|at| match self.insns[at as usize] {
                     Ok(Insn::Call(CallTarget::Local(offset))) => Some(i64::from(at) + 1 + i64::from(offset)),
+                    // What is called back later has a stack of its own.
+                    Ok(Insn::LoadImm64 { value: Imm64::Function { offset }, .. }) => {
+                        let to = i64::from(at) + 1 + i64::from(offset);
+                        let callee = self.functions.iter().position(|g| i64::from(g.start) == to);
+                        callee.filter(|c| self.called_back.get(c) != Some(&true)).map(|_| to)
+                    }
                     _ => None,
                 });
                 called.filter_map(|to| self.functions.iter().position(|g| i64::from(g.start) == to)).collect()
             })
             .collect();
         // A path of functions, each with the next of its calls to look at.
-        let mut path: Vec<(usize, usize)> = alloc::vec![(0, 0)];
-        while let Some((function, next)) = path.last_mut() {
+        let later = self.called_back.iter().filter(|(_, later)| **later).map(|(f, _)| *f);
+        let mut begins: Vec<usize> = core::iter::once(0).chain(later).collect();
+        begins.reverse();
+        let mut path: Vec<(usize, usize)> = Vec::new();
+        loop {
+            if path.is_empty() {
+                let Some(begin) = begins.pop() else { break };
+                path.push((begin, 0));
+            }
+            let Some((function, next)) = path.last_mut() else { break };
             let (function, this) = (*function, *next);
             *next += 1;
             if this == 0 {
@@ -43,6 +57,15 @@ impl<O: Observer> Verifier<O> {
                     return Err(reject(Errno::E2BIG, message));
                 }
             }
+            if this == 0
+                && let Some(pc) = self.throws(function)
+                && path.iter().any(|(f, _)| self.called_back.contains_key(f))
+            {
+                let message = format_args!(
+                    "bpf_throw kfunc (insn {pc}) cannot be called from callback subprog {function}"
+                );
+                return Err(reject(Errno::EINVAL, message));
+            }
             match calls[function].get(this) {
                 Some(&callee) => path.push((callee, 0)),
                 None => {
@@ -51,6 +74,12 @@ impl<O: Observer> Verifier<O> {
             }
         }
         Ok(())
+    }
+
+    /// The first instruction of a function that throws an exception.
+    fn throws(&self, function: usize) -> Option<u32> {
+        let f = &self.functions[function];
+        (f.start..f.end).find(|pc| self.kernel_function_at(*pc).is_some_and(|k| k.name == "bpf_throw"))
     }
 
     pub(super) fn log_statistics(&mut self, accepted: bool) {

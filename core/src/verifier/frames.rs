@@ -46,17 +46,28 @@ impl<O: Observer> Verifier<O> {
         if matches!(r0.kind, Kind::Stack { .. }) {
             return Err(reject(Errno::EINVAL, "cannot return stack pointer to the caller").of(Reg::R0));
         }
-        let back = Pc(self.state.frame().call_site.map_or(0, |pc| pc.0 + 1));
+        let callback = self.state.frame().callback;
+        if let Some(callback) = callback {
+            self.check_callback_result(callback)?;
+        }
+        // A callback comes back to the call, which may call it once more.
+        let after = u32::from(callback.is_none());
+        let back = Pc(self.state.frame().call_site.map_or(0, |pc| pc.0 + after));
         self.live_stack.update(&self.state, &mut self.log);
         if self.log.shows_instructions() {
             let _ = self.log.write_str("returning from callee:\n");
             self.log_frame(current, None);
         }
         self.state.frames.truncate(current);
-        *self.state.register_mut(Reg::R0) = r0;
+        if callback.is_none() {
+            *self.state.register_mut(Reg::R0) = r0;
+        }
         if self.log.shows_instructions() {
             let _ = writeln!(self.log, "to caller at {back}:");
             self.log_frame(current - 1, None);
+        }
+        if callback.is_some() {
+            self.widen_turn(back);
         }
         self.show_state = true;
         Ok(Next::At(back))

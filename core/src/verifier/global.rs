@@ -6,10 +6,10 @@ use core::fmt::Write;
 use super::function_types::Parameter;
 use super::memory::Mode;
 use super::observer::Observer;
-use super::register::{Kind, MemoryKind, Register};
+use super::register::{DynptrKind, Kind, MemoryKind, Register};
 use super::state::State;
 use super::typed::Trust;
-use super::{Changed, Rejection, Verifier, not_built, reject};
+use super::{Changed, Rejection, Verifier, reject};
 use crate::errno::Errno;
 use crate::isa::{Pc, Reg};
 
@@ -45,7 +45,7 @@ impl<O: Observer> Verifier<O> {
             let _ = writeln!(self.log, "Func#{function} ('{name}') is global and assumed valid.");
         }
         if moves {
-            self.state.forget(|r| r.is_packet() || r.kind == Kind::PacketEnd);
+            self.packet_moved();
         }
         self.function_facts[function].called = true;
         for reg in Reg::all().take(6) {
@@ -209,7 +209,10 @@ impl<O: Observer> Verifier<O> {
                 Register::pointer(Kind::Memory { kind: MemoryKind::UntrustedReadOnly, size: 0 })
             }
             Parameter::Arena => Register::pointer(Kind::Arena),
-            Parameter::Dynptr => return Err(not_built("a dynptr as a parameter")),
+            Parameter::Dynptr => {
+                let id = self.new_id();
+                Register { id, ..Register::pointer(Kind::DynptrPointer(DynptrKind::Local)) }
+            }
             Parameter::Trusted { of, maybe_null } => {
                 Register { maybe_null, ..Register::pointer(Kind::Typed { of, trust: Trust::TRUSTED }) }
             }

@@ -6,10 +6,11 @@ use super::kernel_call::{KernelCall, is_same_type};
 use super::observer::Observer;
 use super::references;
 use super::register::{Kind, Register};
-use super::typed::{Trust, TypeSource};
+use super::state::CallbackFrame;
+use super::typed::{Trust, TypeRef, TypeSource};
 use super::{Rejection, Verifier, reject};
 use crate::errno::Errno;
-use crate::isa::Reg;
+use crate::isa::{Pc, Reg};
 use crate::object::btf::record::FieldKind;
 
 fn is_root(kind: FieldKind, name: &str) -> bool {
@@ -154,6 +155,27 @@ impl<O: Observer> Verifier<O> {
         }
         call.object = Some(of);
         Ok(())
+    }
+
+    /// A tree calls back to compare two of its nodes.
+    pub(super) fn compare_nodes(
+        &mut self,
+        pc: Pc,
+        start: u32,
+        of: TypeRef,
+        node: u32,
+    ) -> Result<(), Rejection> {
+        let counted = self.fields_of(of).iter().any(|f| f.kind == FieldKind::RefCount);
+        let mut trust = Trust::ALLOCATED.with(Trust::NON_OWNING);
+        if counted {
+            trust = trust.with(Trust::RCU);
+        }
+        let one = Register { offset: node as i32, ..Register::pointer(Kind::Typed { of, trust }) };
+        let mut registers = [Register::UNINITIALISED; 5];
+        registers[0] = one;
+        registers[1] = one;
+        let callback = CallbackFrame { later: false, exception: false, returns: (0, 1) };
+        self.enter_callback(pc, start, registers, callback)
     }
 
     /// The list or tree owns the object that r2 points to: what the program has of it is valid while the lock

@@ -130,15 +130,26 @@ impl<O: Observer> Verifier<O> {
         Ok(())
     }
 
-    /// The state kept at the same instruction, of the same calls, that the current one grew from.
+    /// The state kept at the same instruction, of the same calls, that the state before the current turn grew
+    /// from.
     pub(super) fn earlier_turn(&self, pc: Pc) -> Option<StateId> {
-        let mut at = self.state.parent;
-        // The nearest is the state kept at this very turn.
+        let now = self.state.parent?;
+        let before = self.kept[now.0 as usize].as_ref()?.state.parent;
+        self.turn_from(before, pc)
+    }
+
+    /// The same, of the current state.
+    pub(super) fn turn_before(&self, pc: Pc) -> Option<StateId> {
+        self.turn_from(self.state.parent, pc)
+    }
+
+    fn turn_from(&self, mut at: Option<StateId>, pc: Pc) -> Option<StateId> {
         while let Some(id) = at {
             let kept = self.kept[id.0 as usize].as_ref()?;
+            let mut frames = kept.state.frames.iter().zip(&self.state.frames);
             let same_calls = kept.state.frames.len() == self.state.frames.len()
-                && kept.state.frames.iter().zip(&self.state.frames).all(|(a, b)| a.call_site == b.call_site);
-            if kept.state.pc == pc && same_calls && Some(id) != self.state.parent {
+                && frames.all(|(a, b)| a.call_site == b.call_site);
+            if kept.state.pc == pc && same_calls {
                 return Some(id);
             }
             at = kept.state.parent;

@@ -42,6 +42,10 @@ pub(super) struct KernelCall {
     owning: bool,
     /// The list's or tree's field: its kind.
     pub root: Option<(FieldKind, TypeSource)>,
+    /// The dynptr among the arguments.
+    pub dynptr: Option<super::dynptrs::Taken>,
+    /// The function to be called back, by its first slot.
+    pub callback: Option<u32>,
     /// The iterator: its frame and slot.
     pub iterator: Option<(usize, usize)>,
 }
@@ -177,9 +181,14 @@ impl<O: Observer> Verifier<O> {
             object: None,
             owning: false,
             root: None,
+            dynptr: None,
+            callback: None,
             iterator: None,
         };
         self.check_kernel_arguments(&mut call)?;
+        if let (Some(start), Some((FieldKind::TreeRoot { of, node }, source))) = (call.callback, call.root) {
+            self.compare_nodes(pc, start, TypeRef { source, id: of }, node)?;
+        }
         self.enter_or_leave(&call)?;
         if let Some(reg) = call.released {
             let reference = self.state.register(reg).reference;
@@ -413,7 +422,12 @@ impl<O: Observer> Verifier<O> {
             if !matches!(register.kind, Kind::Function(_)) {
                 return refuse(Errno::EINVAL, format_args!("arg{at} expected pointer to func"));
             }
-            return Err(not_built(format_args!("a callback of kernel function {fname}")));
+            let Kind::Function(start) = register.kind else { return Ok(false) };
+            if fname != "bpf_rbtree_add_impl" {
+                return Err(not_built(format_args!("a callback of kernel function {fname}")));
+            }
+            call.callback = Some(start);
+            return Ok(false);
         }
         let sized = self.has_size(call, at);
         let plain = is_plain(btf, pointed, 0) || (sized && matches!(btf.get(pointed), Some(Type::Void)));
@@ -891,10 +905,10 @@ fn is_plain(btf: &Btf, id: TypeId, depth: u32) -> bool {
     let id = btf.resolve(id);
     match btf.get(id) {
         Some(Type::Int { .. } | Type::Enum { .. }) => true,
-        Some(Type::Struct { members, .. }) => {
+        Some(Type::Struct { members, .. } | Type::Union { members, .. }) => {
             depth < 4
                 && btf.members(members).iter().all(|m| match btf.get(btf.resolve(m.of)) {
-                    Some(Type::Struct { .. }) => is_plain(btf, m.of, depth + 1),
+                    Some(Type::Struct { .. } | Type::Union { .. }) => is_plain(btf, m.of, depth + 1),
                     Some(Type::Array { element, .. }) => {
                         matches!(btf.get(btf.resolve(*element)), Some(Type::Int { .. } | Type::Enum { .. }))
                     }

@@ -25,6 +25,8 @@ pub(super) enum Mode {
 pub(super) enum Region {
     /// A map's value.
     MapValue(MapRef),
+    /// A map's key.
+    MapKey(MapRef),
     /// So many bytes.
     Memory(u32),
 }
@@ -142,6 +144,17 @@ impl<O: Observer> Verifier<O> {
             Kind::MapValue(map) => {
                 self.check_map_mode(map, base, full, bytes, mode)?;
                 self.check_region(Region::MapValue(map), pointer, base, full, bytes.into(), false)?;
+                if let Some(field) = self.kept_pointer_at(map, pointer, full) {
+                    if sign_extend || matches!(self.insns[self.pc.index()], Ok(Insn::Atomic { .. })) {
+                        let message = "kptr in map can only be accessed using BPF_MEM instruction mode";
+                        return Err(reject(Errno::EACCES, message));
+                    }
+                    loaded = self.access_kept_pointer(map, field, bytes, mode, src)?;
+                    if let Some(dst) = dst {
+                        self.write(dst, loaded);
+                    }
+                    return Ok(());
+                }
                 self.check_fields(map, pointer, full, bytes.into(), true)?;
                 if mode == Mode::Read
                     && let Some(value) = self.constant(map, pointer, full, size)
@@ -217,6 +230,13 @@ impl<O: Observer> Verifier<O> {
                 }
                 self.check_region(Region::Memory(size), pointer, base, full, bytes.into(), false)?;
             }
+            Kind::MapKey(map) => {
+                if mode == Mode::Write {
+                    let message = format_args!("write to change key R{} not allowed", base.number());
+                    return Err(reject(Errno::EACCES, message).of(base));
+                }
+                self.check_region(Region::MapKey(map), pointer, base, full, bytes.into(), false)?;
+            }
             Kind::Typed { .. } => loaded = self.access_typed(pointer, base, full, bytes, mode)?,
             Kind::Map(_) => return Err(not_built("access to a map's own fields")),
             Kind::TracepointBuffer => return Err(not_built("access to a tracepoint's buffer")),
@@ -251,7 +271,11 @@ impl<O: Observer> Verifier<O> {
                 let what = match (direct, pointer.var.as_constant()) {
                     (false, _) => "cannot be accessed indirectly by helper",
                     (true, None) => "access cannot have variable offset",
-                    (true, Some(_)) => return Err(not_built("a kernel pointer in a map's value")),
+                    (true, Some(at)) => {
+                        let at = at.wrapping_add(off as u64);
+                        let message = format_args!("{name} access misaligned expected={start} off={at}");
+                        return Err(reject(Errno::EACCES, message));
+                    }
                 };
                 return Err(reject(Errno::EACCES, format_args!("{name} {what}")));
             }
@@ -390,6 +414,7 @@ impl<O: Observer> Verifier<O> {
         use core::fmt::Write;
         let len = match region {
             Region::MapValue(map) => i64::from(self.maps[usize::from(map.0)].spec.value_size),
+            Region::MapKey(map) => i64::from(self.maps[usize::from(map.0)].spec.key_size),
             Region::Memory(len) => i64::from(len),
         };
         let (r, min, max) = (reg.number(), pointer.var.smin, pointer.var.umax);
@@ -405,6 +430,9 @@ impl<O: Observer> Verifier<O> {
             let _ = match region {
                 Region::MapValue(_) => {
                     writeln!(log, "invalid access to map value, value_size={len} off={at} size={size}")
+                }
+                Region::MapKey(_) => {
+                    writeln!(log, "invalid access to map key, key_size={len} off={at} size={size}")
                 }
                 Region::Memory(_) => {
                     writeln!(log, "invalid access to memory, mem_size={len} off={at} size={size}")

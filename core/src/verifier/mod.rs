@@ -41,6 +41,7 @@ mod global;
 mod graph;
 mod iterators;
 mod kernel_call;
+mod kernel_pointers;
 pub mod live_stack;
 mod locks;
 pub mod log;
@@ -307,6 +308,10 @@ pub struct Verifier<O> {
     functions: Vec<Function>,
     /// What a tracing program attaches to.
     target: Option<tracing::Target>,
+    /// The function of each `bpf_loop` that may be made one of instructions, by the call.
+    inlined: BTreeMap<u32, Option<u32>>,
+    /// Functions that are called back, and whether later.
+    called_back: BTreeMap<usize, bool>,
     /// What BTF says of each function, by index; empty without `func_info`.
     function_facts: Vec<FunctionFacts>,
     /// The function that is being verified by itself: 0 is the program's own.
@@ -363,6 +368,8 @@ impl<O: Observer> Verifier<O> {
             seen: vec![Seen::default(); len],
             functions: Vec::new(),
             target: None,
+            inlined: BTreeMap::new(),
+            called_back: BTreeMap::new(),
             function_facts: Vec::new(),
             verifying: 0,
             live_stack: LiveStack::default(),
@@ -435,6 +442,7 @@ impl<O: Observer> Verifier<O> {
         let counts = self.kernel_argument_counts();
         cfg::live_registers(&code, &postorder, &counts, &mut self.marks);
         self.mark_kernel_calls();
+        self.mark_callbacks();
         let code = Code { raw: &self.input.code, insns: &self.insns };
         self.live_stack = LiveStack::new(&code, &self.functions, &self.marks);
         self.find_function_effects();

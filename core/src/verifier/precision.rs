@@ -405,6 +405,16 @@ impl<O: Observer> Verifier<O> {
                 wanted.frame += 1;
                 return Ok(Back::Fine);
             }
+            Insn::Call(_) if self.calls_back(pc.0) && i64::from(pc.0) != after - 1 => {
+                // Back out of a callback: its arguments come from the call.
+                let frame = wanted.frame;
+                if wanted.registers[frame] & !ARGUMENTS != 0 || wanted.slots[frame] != 0 || frame == 0 {
+                    return Err(bug());
+                }
+                wanted.registers[frame] = 0;
+                wanted.frame -= 1;
+                return Ok(Back::Fine);
+            }
             Insn::Call(_) => {
                 wanted.remove(Reg::R0);
                 if wanted.registers[wanted.frame] & ARGUMENTS != 0 {
@@ -412,7 +422,10 @@ impl<O: Observer> Verifier<O> {
                 }
             }
             Insn::Exit => {
-                // Back into a function that returned.
+                // Back into a function that returned. What a call back was given, the call set.
+                if u32::try_from(after).is_ok_and(|call| self.calls_back(call)) {
+                    wanted.registers[wanted.frame] &= !ARGUMENTS;
+                }
                 if wanted.registers[wanted.frame] & ARGUMENTS != 0 || wanted.frame + 1 >= MAX_FRAMES {
                     return Err(bug());
                 }

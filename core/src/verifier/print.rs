@@ -197,6 +197,9 @@ pub fn write_frame(
         out.write_str(if at == 0 { " refs=" } else { "," })?;
         write!(out, "{}", reference.id)?;
     }
+    if let Some(callback) = f.callback {
+        out.write_str(if callback.later { " async_cb" } else { " cb" })?;
+    }
     out.write_char('\n')
 }
 
@@ -204,6 +207,17 @@ pub fn write_frame(
 fn write_object(r: &Register, number: usize, names: &Names, out: &mut impl Write) -> fmt::Result {
     let at = -8 * (number as i32 + 1);
     match r.kind {
+        Kind::Dynptr { kind, first: true } => {
+            write!(out, " fp{at}=dynptr_{}(", kind.name())?;
+            let mut parts = Parts { out, any: false };
+            for (name, value) in [("id", r.id), ("ref_id", r.reference)] {
+                if value != 0 {
+                    parts.next()?;
+                    write!(parts.out, "{name}={value}")?;
+                }
+            }
+            out.write_char(')')
+        }
         Kind::Iterator { of, drained, depth, first: true, .. } => {
             let state = if drained { "drained" } else { "active" };
             let name = names.kernel.map_or("", |btf| btf.name_of(of)).trim_start_matches("bpf_iter_");

@@ -81,10 +81,13 @@ impl<O: Observer> Verifier<O> {
                     return self.covered(id, true);
                 }
                 let steps = self.kernel_function_at(pc.0).is_some_and(|f| is_iterator(f.name, "_next"));
-                if steps && self.covers(id, Exactness::Within).is_ok() && self.steps_active_iterator() {
+                let steps = steps || self.calls_back(pc.0);
+                let active = self.calls_back(pc.0) || self.steps_active_iterator();
+                if steps && self.covers(id, Exactness::Within).is_ok() && active {
                     return self.covered(id, true);
                 }
                 let old = self.kept_ref(id);
+                let other_turn = other_turn || old.state.sections.callbacks != self.state.sections.callbacks;
                 if !steps
                     && !other_turn
                     && may_loop(&old.state, &self.state)

@@ -60,6 +60,13 @@ pub enum Kind {
     Arena,
     /// A key of a map.
     MapKey(MapRef),
+    /// A slot of a dynptr on the stack.
+    Dynptr {
+        /// What it is over.
+        kind: DynptrKind,
+        /// The slot with the lower address.
+        first: bool,
+    },
     /// A slot of an iterator on the stack.
     Iterator {
         /// Its type, of the kernel's.
@@ -178,6 +185,8 @@ pub struct Register {
     pub id: ValueId,
     /// The reference that it belongs to.
     pub reference: ValueId,
+    /// The dynptr that it is a slice of.
+    pub slice_of: ValueId,
     /// The variable part.
     pub var: Scalar,
 }
@@ -194,6 +203,7 @@ impl Register {
         offset: 0,
         id: 0,
         reference: 0,
+        slice_of: 0,
         var: Scalar::UNKNOWN,
     };
 
@@ -294,6 +304,7 @@ impl Register {
             (Kind::Arena, _) => "arena",
             (Kind::MapKey(_), _) => "map_key",
             (Kind::DynptrPointer(_), _) => "dynptr_ptr",
+            (Kind::Dynptr { .. }, _) => "dynptr",
             (Kind::Iterator { .. }, _) => "iter",
             (Kind::Interrupts { .. }, _) => "irq",
         }

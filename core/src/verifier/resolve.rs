@@ -9,7 +9,7 @@ use crate::errno::Errno;
 use crate::isa::{DecodeError, Found, Imm64, Insn};
 use crate::map::{MapId, MapSpec};
 use crate::object::btf::TypeId;
-use crate::object::btf::record;
+use crate::object::btf::record::{self, FieldKind};
 
 /// Most maps of a program (`MAX_USED_MAPS`).
 const MAX_MAPS: usize = 64;
@@ -63,15 +63,17 @@ impl<O: Observer> Verifier<O> {
             }
             return Err(not_built("a map of type arena"));
         }
+        let fields = match &facts.types {
+            Some(btf) => record::fields(btf, TypeId(facts.spec.btf_value_type_id)).unwrap_or_default(),
+            None => alloc::vec::Vec::new(),
+        };
+        check_program_type(&fields, self.input.program_type.number)?;
         self.maps.push(MapInfo {
             id,
             spec: facts.spec.clone(),
             handle: facts.handle,
             direct_value: facts.direct_value,
-            fields: match &facts.types {
-                Some(btf) => record::fields(btf, TypeId(facts.spec.btf_value_type_id)).unwrap_or_default(),
-                None => alloc::vec::Vec::new(),
-            },
+            fields,
             types: facts.types.clone(),
             constant: environment.constant_value(id),
             inner: None,
@@ -132,4 +134,32 @@ impl<O: Observer> Verifier<O> {
         self.seen[at].map = Some((index as u16, offset.unwrap_or(0), offset.is_some()));
         Ok(())
     }
+}
+
+/// Types of programs that can run anywhere in the kernel.
+const TRACING: &[u32] = &[2, 5, 7, 17, 24];
+
+/// A program of the type may use maps with such fields.
+fn check_program_type(fields: &[record::Field], program_type: u32) -> Result<(), Rejection> {
+    let has = |wanted: fn(&record::FieldKind) -> bool| fields.iter().any(|f| wanted(&f.kind));
+    let tracing = TRACING.contains(&program_type);
+    let refuse = |text: core::fmt::Arguments| Err(reject(Errno::EINVAL, text));
+    if tracing && has(|k| matches!(k, FieldKind::ListHead { .. } | FieldKind::TreeRoot { .. })) {
+        return refuse(format_args!("tracing progs cannot use bpf_{{list_head,rb_root}} yet"));
+    }
+    if has(|k| matches!(k, FieldKind::SpinLock)) {
+        if program_type == 1 {
+            return refuse(format_args!("socket filter progs cannot use bpf_spin_lock yet"));
+        }
+        if tracing {
+            return refuse(format_args!("tracing progs cannot use bpf_spin_lock yet"));
+        }
+    }
+    if tracing && has(|k| matches!(k, FieldKind::Timer)) {
+        return refuse(format_args!("tracing progs cannot use bpf_timer yet"));
+    }
+    if tracing && has(|k| matches!(k, FieldKind::Workqueue)) {
+        return refuse(format_args!("tracing progs cannot use bpf_wq yet"));
+    }
+    Ok(())
 }

@@ -19,6 +19,8 @@ pub struct Sections {
     pub locks: u32,
     /// Id and owner of the last lock taken.
     pub lock: Option<(u32, LockOwner)>,
+    /// Callbacks that were entered on the path.
+    pub callbacks: u32,
     /// A callback that may sleep whatever the program may.
     pub sleepable_callback: bool,
 }

@@ -213,6 +213,7 @@ impl<O: Observer> Verifier<O> {
         let off = off + i64::from(pointer.offset);
         let bytes = i64::from(size.bytes());
         self.check_stack_bounds(pointer, base, off, bytes, Mode::Write)?;
+        self.destroy_objects(pointer, off, bytes)?;
         let frame = frame_of(pointer);
         let value = match src {
             Some(Operand::Reg(src)) => Some(*self.state.register(src)),

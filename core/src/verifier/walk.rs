@@ -350,6 +350,10 @@ impl<O: Observer> Verifier<O> {
             return self.return_local(pc);
         }
         self.check_resources("BPF_EXIT instruction in main prog", true)?;
+        if let Some(callback) = self.state.frame().callback {
+            self.check_callback_result(callback)?;
+            return Ok(Next::Exit);
+        }
         if self.verifying != 0 {
             self.check_function_result()?;
             return Ok(Next::Exit);
@@ -376,23 +380,33 @@ impl<O: Observer> Verifier<O> {
             return Err(reject(Errno::EINVAL, message).of(reg));
         }
         self.mark_precise(reg)?;
-        let Scalar { smin, smax, .. } = returned.var;
-        if smin < min || smax > max {
-            let mut message = alloc::format!("At program exit the register R{r} has");
-            if smin > i64::MIN {
-                let _ = write!(message, " smin={smin}");
-            }
-            if smax < i64::MAX {
-                let _ = write!(message, " smax={smax}");
-            }
-            if smin == i64::MIN && smax == i64::MAX {
-                message.push_str(" unknown scalar value");
-            }
-            let _ = write!(message, " should have been in [{min}, {max}]");
-            return Err(reject(Errno::EINVAL, message).of(reg));
-        }
-        Ok(())
+        check_range("At program exit", reg, &returned, (min, max))
     }
+}
+
+/// A number lies between two.
+pub(super) fn check_range(
+    what: &str,
+    reg: Reg,
+    register: &Register,
+    (min, max): (i64, i64),
+) -> Result<(), Rejection> {
+    let (r, Scalar { smin, smax, .. }) = (reg.number(), register.var);
+    if smin >= min && smax <= max {
+        return Ok(());
+    }
+    let mut message = alloc::format!("{what} the register R{r} has");
+    if smin > i64::MIN {
+        let _ = write!(message, " smin={smin}");
+    }
+    if smax < i64::MAX {
+        let _ = write!(message, " smax={smax}");
+    }
+    if smin == i64::MIN && smax == i64::MAX {
+        message.push_str(" unknown scalar value");
+    }
+    let _ = write!(message, " should have been in [{min}, {max}]");
+    Err(reject(Errno::EINVAL, message).of(reg))
 }
 
 /// The names that the log needs.

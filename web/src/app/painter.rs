@@ -147,15 +147,7 @@ impl Painter {
         let world = Painter::world(&scene.tree, node);
         let top = 8.0 + HEIGHT / 2.0 * LEGIBLE;
         let y = (top + world.1 * LEGIBLE).min(self.size.1 * 0.6);
-        // No blank at one side while the other is cut off.
-        let wide = f64::from(scene.tree.width) * COLUMN * LEGIBLE;
-        let (margin, middle) = (COLUMN / 2.0 * LEGIBLE, self.size.0 / 2.0);
-        let ends = (self.size.0 - margin - wide, margin);
-        self.view.x = if ends.0 > ends.1 {
-            middle - wide / 2.0
-        } else {
-            (middle - world.0 * LEGIBLE).clamp(ends.0, ends.1)
-        };
+        self.view.x = self.size.0 / 2.0 - world.0 * LEGIBLE;
         self.view.y = y - world.1 * LEGIBLE;
     }
 

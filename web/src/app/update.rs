@@ -445,10 +445,6 @@ impl App {
 
     fn act(&mut self, action: Action) {
         self.trouble = None;
-        // A run that something else follows is over: it can't be gone back in any more.
-        if !matches!(action, Action::Run { .. }) {
-            self.run = None;
-        }
         self.session.actions.push(action.clone());
         self.ask(Request::Act(action));
         self.save();

@@ -51,26 +51,26 @@ fn rejected(app: &App, link: &Scope<App>, diagnostic: &Diagnostic) -> Html {
                     if let Some(source) = source { <p class="mono muted">{ source }</p> }
                 }
             </div>
-            if !diagnostic.path.is_empty() || !diagnostic.required.is_empty() {
+            if !diagnostic.path.is_empty() {
                 <div class="part">
-                    if !diagnostic.path.is_empty() {
-                        <h3>{"How it came to this"}</h3>
-                        <ol class="path">{ for diagnostic.path.iter().map(|cause| html! {
-                            <li><button class="link" onclick={go(cause.step.0)}>
-                                <span class="mono number">{ cause.pc }</span>{ cause.what.clone() }</button></li>
-                        }) }</ol>
-                    }
+                    <h3>{"How it came to this"}</h3>
+                    <ol class="path">{ for diagnostic.path.iter().map(|cause| html! {
+                        <li><button class="link" onclick={go(cause.step.0)}>
+                            <span class="mono number">{ cause.pc }</span>{ cause.what.clone() }</button></li>
+                    }) }</ol>
+                </div>
+            }
+            if !diagnostic.required.is_empty() || diagnostic.suggestion.is_some() {
+                <div class="part">
                     if !diagnostic.required.is_empty() {
                         <h3>{"Required"}</h3><p>{ diagnostic.required.clone() }</p>
                     }
-                </div>
-            }
-            if let Some(suggestion) = &diagnostic.suggestion {
-                <div class="part">
-                    <h3>{"Suggestion"}</h3><p>{ suggestion.text.clone() }</p>
-                    if !suggestion.insert.is_empty() {
-                        <button class="primary" onclick={link.callback(|_: MouseEvent| Msg::Suggest)}>{"Add the check"}</button>
-                        <pre class="mono insert">{ suggestion.insert.join("\n") }</pre>
+                    if let Some(suggestion) = &diagnostic.suggestion {
+                        <h3>{"Suggestion"}</h3><p>{ suggestion.text.clone() }</p>
+                        if !suggestion.insert.is_empty() {
+                            <pre class="mono insert">{ suggestion.insert.join("\n") }</pre>
+                            <button class="primary" onclick={link.callback(|_: MouseEvent| Msg::Suggest)}>{"Add the check"}</button>
+                        }
                     }
                 </div>
             }
