@@ -123,7 +123,7 @@ pub fn table(rounds: usize) -> Result<()> {
     let systems: [(&str, &dyn Bpf); 3] =
         [("kernel JIT", &Side::Kernel), ("glasshive JIT", &jit), ("glasshive interpreter", &interpreter)];
     println!(
-        "\nns of processor time per run of verified programs, {REPEAT} runs in a test run, medians of {rounds}\n"
+        "ns of processor time per run of verified programs, {REPEAT} runs in a test run, medians of {rounds}\n"
     );
     let names: Vec<&str> = PROGRAMS.iter().map(|program| program.name).collect();
     println!("| engine | {} |\n| --- |{}", names.join(" | "), " --- |".repeat(names.len()));
