@@ -1,7 +1,7 @@
 //! Machine code: compiled by core, mapped and run here.
 //!
 //! Pages are written first and made executable afterwards, never both at once. A load or store of compiled
-//! code that meets no memory raises a signal, which [`fault`] turns into the run's end.
+//! code that meets no memory raises a signal, which `fault.rs` turns into the run's end.
 
 mod fault;
 mod header;
