@@ -125,7 +125,7 @@ const ELSEWHERE: &[(u64, Prototype)] = &[
         Prototype { number: 17, args: &[], ret: Ret::Integer, effects: NOTHING },
     ),
     (
-        1 << 21 | 1 << 31,
+        1 << 21 | 1 << 26 | 1 << 31,
         Prototype { number: 46, args: &[OrNull(&AnySocket)], ret: Ret::Integer, effects: NOTHING },
     ),
     // The context of a socket that is being made is the socket.
@@ -135,6 +135,25 @@ const ELSEWHERE: &[(u64, Prototype)] = &[
             number: 107,
             args: &[ConstMap, Context, OrNull(&MapValue), Anything],
             ret: Ret::MapValueOrNull,
+            effects: NOTHING,
+        },
+    ),
+    // Tracing programs have the kernel's own type of a socket.
+    (
+        1 << 26,
+        Prototype {
+            number: 107,
+            args: &[ConstMap, OrNull(&KernelType("sock_common")), OrNull(&MapValue), Anything],
+            ret: Ret::MapValueOrNull,
+            effects: NOTHING,
+        },
+    ),
+    (
+        1 << 26,
+        Prototype {
+            number: 108,
+            args: &[ConstMap, OrNull(&KernelType("sock_common"))],
+            ret: Ret::Integer,
             effects: NOTHING,
         },
     ),

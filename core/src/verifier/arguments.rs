@@ -207,7 +207,7 @@ impl<O: Observer> Verifier<O> {
         };
         if let (Some(name), Kind::Typed { of, trust }) = (named, register.kind)
             && !name.is_empty()
-            && !register.maybe_null
+            && (or_null || !register.maybe_null)
             && !trust.has(Trust::UNTRUSTED.with(Trust::USER).with(Trust::PER_CPU).with(Trust::ALLOCATED))
         {
             return self.check_kernel_type(name, of, register, reg);

@@ -3,8 +3,9 @@
 use super::domain::{Scalar, branch};
 use super::observer::Observer;
 use super::precision::{Linked, LinkedSet};
-use super::register::{AT_PACKET_END, BEYOND_PACKET_END, Kind, MapInfo, Register, SocketKind};
+use super::register::{AT_PACKET_END, BEYOND_PACKET_END, Kind, MapInfo, MemoryKind, Register, SocketKind};
 use super::state::{StackOperands, State};
+use super::typed_memory::is_trusted;
 use super::walk::Next;
 use super::{Rejection, Verifier, alu, policy, references};
 use crate::isa::{Insn, JumpOp, Operand, Pc, Reg, Width};
@@ -26,7 +27,13 @@ fn swapped(op: JumpOp) -> JumpOp {
 
 /// Whether a pointer can't be null, as far as comparisons with 0 go.
 fn is_not_null(register: &Register) -> bool {
-    !register.maybe_null && matches!(register.kind, Kind::Socket(_) | Kind::MapValue(_) | Kind::Map(_))
+    let known = match register.kind {
+        Kind::Socket(_) | Kind::MapValue(_) | Kind::MapKey(_) | Kind::Map(_) => true,
+        Kind::Typed { .. } => is_trusted(register),
+        Kind::Memory { kind, .. } => kind != MemoryKind::UntrustedReadOnly,
+        _ => false,
+    };
+    known && !register.maybe_null
 }
 
 /// Whether the branch is known to be taken, or not to be.

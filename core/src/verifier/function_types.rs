@@ -438,7 +438,8 @@ impl<O: Observer> Verifier<O> {
 
     /// The kernel's type of that name.
     fn kernel_type_of(&self, btf: &Btf, at: usize, id: TypeId) -> Result<TypeRef, (Errno, String)> {
-        let name = btf.name_of(id);
+        // A flavour of a type is that type.
+        let name = btf.name_of(id).split("___").next().unwrap_or("");
         let found = self.input.kernel_types.as_ref().and_then(|kernel| {
             let union = matches!(btf.get(id), Some(Type::Union { .. }));
             match union {

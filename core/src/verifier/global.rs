@@ -55,6 +55,13 @@ impl<O: Observer> Verifier<O> {
         Ok(true)
     }
 
+    /// Whether the function that a call names is a global one.
+    pub(super) fn is_global_at(&self, pc: Pc, offset: i32) -> bool {
+        let start = i64::from(pc.0) + 1 + i64::from(offset);
+        let function = self.functions.iter().position(|f| i64::from(f.start) == start);
+        function.and_then(|f| self.function_facts.get(f)).is_some_and(|f| f.global)
+    }
+
     /// Whether the registers hold what the prototype asks for; what is wrong goes to the log.
     fn match_parameters(&mut self, function: usize) -> Result<Result<(), Errno>, Rejection> {
         let parameters = match self.parameters(function) {

@@ -185,6 +185,9 @@ impl<O: Observer> Verifier<O> {
             callback: None,
             iterator: None,
         };
+        if call.function.name.starts_with("bpf_res_spin_lock") {
+            self.fork_failed_lock(pc)?;
+        }
         self.check_kernel_arguments(&mut call)?;
         if let (Some(start), Some((FieldKind::TreeRoot { of, node }, source))) = (call.callback, call.root) {
             self.compare_nodes(pc, start, TypeRef { source, id: of }, node)?;
@@ -716,16 +719,26 @@ impl<O: Observer> Verifier<O> {
         Ok(register)
     }
 
-    fn kernel_number(&mut self, name: &str, size: u32) -> Result<Register, Rejection> {
+    fn kernel_number(&mut self, name: &str, _size: u32) -> Result<Register, Rejection> {
         if name.starts_with("bpf_res_spin_lock") {
-            return Err(not_built(format_args!("kernel function {name}")));
+            return Ok(Register::constant(0));
+        }
+        // The part that the function does not return is unknown too.
+        Ok(Register::UNKNOWN)
+    }
+
+    /// A lock that may fail: the path on which it did waits.
+    fn fork_failed_lock(&mut self, pc: Pc) -> Result<(), Rejection> {
+        const MAX_ERRNO: i32 = 4095;
+        let waiting = self.put_aside(Pc(pc.0 + 1), pc)?;
+        for reg in Reg::all().take(6) {
+            *waiting.register_mut(reg) = Register::UNINITIALISED;
         }
         let mut var = super::domain::Scalar::UNKNOWN;
-        if size < 8 {
-            // Only the part that the function returns is known to be set; the rest is unknown too.
-            var = super::domain::Scalar::UNKNOWN;
-        }
-        Ok(Register::scalar(var))
+        (var.s32_min, var.s32_max) = (-MAX_ERRNO, -1);
+        var.sync();
+        *waiting.register_mut(Reg::R0) = Register::scalar(var);
+        Ok(())
     }
 
     /// Results that depend on the arguments.
@@ -788,7 +801,7 @@ impl<O: Observer> Verifier<O> {
                         let id = id.0;
                         return refuse(format_args!("Unknown type ID {id} passed to kfunc bpf_rdonly_cast"));
                     }
-                    Some(Type::Struct { .. }) => {
+                    Some(Type::Struct { .. } | Type::Union { .. }) => {
                         let of = TypeRef { source: TypeSource::Kernel, id };
                         Register::pointer(Kind::Typed { of, trust: Trust::UNTRUSTED })
                     }

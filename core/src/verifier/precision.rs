@@ -385,6 +385,14 @@ impl<O: Observer> Verifier<O> {
                 }
             }
             Insn::Atomic { base, .. } if wanted.has(base) => return Ok(Back::Lost),
+            Insn::Call(CallTarget::Local(offset)) if self.is_global_at(pc, offset) => {
+                // It was taken by its prototype: it gives r0, and void arguments.
+                if wanted.registers[wanted.frame] & ARGUMENTS != 0 {
+                    return Err(bug());
+                }
+                wanted.remove(Reg::R0);
+                return Ok(Back::Fine);
+            }
             Insn::Call(CallTarget::Local(_)) => {
                 // Back out of the function: what is still wanted can only be its arguments.
                 let frame = wanted.frame;

@@ -8,8 +8,8 @@ use super::{Environment, Rejection, Verifier, not_built, observer::Observer, rej
 use crate::errno::Errno;
 use crate::isa::{DecodeError, Found, Imm64, Insn};
 use crate::map::{MapId, MapSpec};
-use crate::object::btf::TypeId;
 use crate::object::btf::record::{self, FieldKind};
+use crate::object::btf::{Type, TypeId};
 
 /// Most maps of a program (`MAX_USED_MAPS`).
 const MAX_MAPS: usize = 64;
@@ -30,6 +30,27 @@ impl<O: Observer> Verifier<O> {
             }
         }
         Ok(())
+    }
+
+    /// A kernel symbol: this system has none in its memory.
+    fn kernel_variable(&self, id: i32) -> Rejection {
+        let Some(kernel) = self.input.kernel_types.as_ref() else {
+            return not_built("a kernel variable without the kernel's BTF");
+        };
+        let id = TypeId(id as u32);
+        match kernel.btf.get(id) {
+            None => reject(Errno::ENOENT, format_args!("ldimm64 insn specifies invalid btf_id {}.", id.0)),
+            Some(Type::Variable { .. }) => {
+                let name = kernel.btf.name_of(id);
+                let message = format_args!("ldimm64 failed to find the address for kernel symbol '{name}'.");
+                reject(Errno::ENOENT, message)
+            }
+            Some(Type::Function { .. }) => not_built("the address of a kernel function"),
+            Some(_) => {
+                let message = format_args!("pseudo btf_id {} in ldimm64 isn't KIND_VAR or KIND_FUNC", id.0);
+                reject(Errno::EINVAL, message)
+            }
+        }
     }
 
     /// Takes the maps that the loader's `fd_array` counts.
@@ -103,7 +124,7 @@ impl<O: Observer> Verifier<O> {
     ) -> Result<(), Rejection> {
         let (found, number, offset) = match value {
             Imm64::Value(_) | Imm64::Function { .. } => return Ok(()),
-            Imm64::KernelVariable { .. } => return Err(not_built("a kernel variable")),
+            Imm64::KernelVariable { btf_id, .. } => return Err(self.kernel_variable(btf_id)),
             Imm64::MapFd(fd) => (environment.map_by_fd(fd), fd, None),
             Imm64::MapValue { fd, offset } => (environment.map_by_fd(fd), fd, Some(offset)),
             Imm64::MapIndex(index) => (environment.map_by_index(index), index, None),
