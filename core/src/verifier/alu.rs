@@ -169,14 +169,14 @@ impl<O: Observer> Verifier<O> {
             }
             (false, true, Operand::Reg(_)) => {
                 self.mark_precise(dst)?;
-                self.check_guessed(&b, op, false)?;
+                self.check_guessed(&b, dst, op)?;
                 let number = *self.state.register(dst);
                 return self.walk_pointer(width, op, dst, b, number, true);
             }
             (true, false, src) => {
                 if let Operand::Reg(src) = src {
                     self.mark_precise(src)?;
-                    self.check_guessed(&a, op, false)?;
+                    self.check_guessed(&a, dst, op)?;
                 }
                 return self.walk_pointer(width, op, dst, a, b, false);
             }
@@ -363,6 +363,7 @@ impl<O: Observer> Verifier<O> {
         }
         self.check_sane(&result, &pointer)?;
         result.var.sync();
+        self.check_within(&result, dst)?;
         self.write(dst, result);
         Ok(())
     }

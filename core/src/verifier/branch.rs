@@ -94,6 +94,7 @@ impl<O: Observer> Verifier<O> {
         };
         self.record_stack_operands(&a, &b, src_reg.is_some());
         if let Some(taken) = outcome(op, width, &a, &b) {
+            self.check_known_branch()?;
             if !a.is_pointer() {
                 self.mark_precise(dst)?;
             }

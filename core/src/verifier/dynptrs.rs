@@ -155,7 +155,7 @@ impl<O: Observer> Verifier<O> {
                 ids.push(slot.spilled.id);
             }
         }
-        self.state.forget(|r| {
+        self.forget(|r| {
             r.is_packet() || r.kind == Kind::PacketEnd || (r.slice_of != 0 && ids.contains(&r.slice_of))
         });
     }

@@ -1,7 +1,11 @@
 //! What a loader without `CAP_PERFMON` may not do: nothing of the kernel's addresses may leave the program.
 
+use core::fmt::Write;
+
+use super::memory::Region;
 use super::observer::Observer;
 use super::register::{Kind, Register};
+use super::state::MAX_STACK;
 use super::{Rejection, Verifier, not_built, reject};
 use crate::errno::Errno;
 use crate::isa::{AluOp, Reg};
@@ -58,19 +62,78 @@ impl<O: Observer> Verifier<O> {
         }
     }
 
-    /// The sum of a pointer into the stack or a map's value and a number of a register is followed in paths that
-    /// a processor may take by guess: these are not built.
-    pub(super) fn check_guessed(
-        &self,
-        pointer: &Register,
-        op: AluOp,
-        immediate: bool,
-    ) -> Result<(), Rejection> {
-        let followed = matches!(pointer.kind, Kind::Stack { .. } | Kind::MapValue(_));
+    /// The sum of a pointer and a number of a register is followed in paths that a processor may take by guess:
+    /// for pointers into the stack and maps' values these are not built, others may not be used so.
+    pub(super) fn check_guessed(&self, pointer: &Register, dst: Reg, op: AluOp) -> Result<(), Rejection> {
         let adds = matches!(op, AluOp::Add | AluOp::Sub);
-        if self.input.perfmon || immediate || !adds || !followed {
+        if self.input.perfmon || !adds || pointer.maybe_null {
             return Ok(());
         }
-        Err(not_built("pointer arithmetic in paths that are taken by guess (without CAP_PERFMON)"))
+        match pointer.kind {
+            Kind::Stack { .. } | Kind::MapValue(_) => {
+                Err(not_built("pointer arithmetic in paths that are taken by guess (without CAP_PERFMON)"))
+            }
+            Kind::Packet | Kind::PacketMeta | Kind::Context | Kind::Map(_) | Kind::Memory { .. } => {
+                let message = format_args!(
+                    "R{} has pointer with unsupported alu operation, pointer arithmetic with it prohibited for !root",
+                    dst.number()
+                );
+                Err(reject(Errno::EACCES, message).of(dst))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Without the right to see addresses, pointers stay within what they point to.
+    pub(super) fn check_within(&mut self, result: &Register, dst: Reg) -> Result<(), Rejection> {
+        if self.input.perfmon {
+            return Ok(());
+        }
+        let (r, offset) = (dst.number(), i64::from(result.offset));
+        match result.kind {
+            Kind::Stack { .. } => {
+                let at = offset + result.var.as_constant().unwrap_or(0) as i64;
+                if (-i64::from(MAX_STACK)..0).contains(&at) {
+                    return Ok(());
+                }
+                let message = format_args!(
+                    "R{r} stack pointer arithmetic goes out of range, prohibited for !root; off={at}"
+                );
+                Err(reject(Errno::EACCES, message).of(dst))
+            }
+            Kind::MapValue(map) => {
+                let region = Region::MapValue(map);
+                let checked = self.check_region(region, result, dst, offset, 1, false);
+                let checked = checked.and_then(|()| self.check_fields(map, result, offset, 1, true));
+                let Err(outside) = checked else { return Ok(()) };
+                let _ = writeln!(self.log, "{}", outside.message);
+                let message = format_args!(
+                    "R{r} pointer arithmetic of map value goes out of range, prohibited for !root"
+                );
+                Err(reject(Errno::EACCES, message).of(dst))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A branch whose outcome is known is taken the other way too, by guess. In a loop that may not end.
+    pub(super) fn check_known_branch(&self) -> Result<(), Rejection> {
+        if self.input.perfmon || self.marks[self.pc.index()].component == 0 {
+            return Ok(());
+        }
+        Err(not_built("a loop's branch in paths that are taken by guess (without CAP_PERFMON)"))
+    }
+
+    /// What may not be used any more, after its reference was given back or the packet moved.
+    pub(super) fn forget(&mut self, which: impl Fn(&Register) -> bool) {
+        if self.input.perfmon {
+            self.state.forget(which);
+            return;
+        }
+        self.state.each_register(|r| {
+            if which(r) {
+                *r = Register::UNINITIALISED;
+            }
+        });
     }
 }

@@ -25,7 +25,7 @@ impl<O: Observer> Verifier<O> {
         if !release(&mut self.state, id) {
             return Err(reject(Errno::EINVAL, ""));
         }
-        self.state.forget(|r| r.reference == id);
+        self.forget(|r| r.reference == id);
         Ok(())
     }
 

@@ -106,7 +106,7 @@ impl<O: Observer> Verifier<O> {
         let slot = self.state.frames[frame].slot(number);
         let mut from_slot = false;
         if !self.input.perfmon {
-            self.check_readable(pointer, None, off, bytes)?;
+            self.check_readable(pointer, None, off, bytes, dst.is_some())?;
         }
         for at in 0..bytes {
             let (n, b) = place(off + at);
@@ -350,6 +350,7 @@ impl<O: Observer> Verifier<O> {
         helper: Option<Reg>,
         off: i64,
         bytes: i64,
+        into_register: bool,
     ) -> Result<(), Rejection> {
         let frame = frame_of(pointer);
         for at in 0..bytes {
@@ -357,7 +358,7 @@ impl<O: Observer> Verifier<O> {
             let slot = self.state.frames[frame].slot(number);
             let pointer = slot.is_spill() && !slot.spilled.is_scalar();
             let hidden = slot.bytes[byte] == Byte::Spill && pointer;
-            let whole = hidden && helper.is_none() && bytes == 8 && off % 8 == 0;
+            let whole = hidden && into_register && bytes == 8 && off % 8 == 0;
             match helper {
                 _ if whole => {}
                 None if hidden => {
@@ -415,7 +416,7 @@ impl<O: Observer> Verifier<O> {
             return Ok(Some(min));
         }
         if !self.input.perfmon {
-            self.check_readable(pointer, Some(reg), min, max + size - min)?;
+            self.check_readable(pointer, Some(reg), min, max + size - min, false)?;
         }
         self.slots_read(frame, min, max + size);
         for at in min..max + size {
