@@ -21,6 +21,7 @@ cargo xtask COMMAND
   serve [--port N]       serve the page as it was built last
   test [--only STAGE]…   install what is missing, run every test there is (stages: see `test --list`)
   oracle verify …        ask the running kernel and glasshive the same, and say where they differ (`oracle` lists)
+  oracle syscall …       put random sequences of calls to both, and compare every result and every byte
   oracle sound …         run accepted programs, and hold every value against what the verifier claimed
   bench run [--rounds N] time every engine on the benchmark programs, beside other projects' and the kernel's
   package                build the npm package into target/npm, as a folder and a tarball

@@ -190,12 +190,26 @@ impl<M: Memory + 'static> Kernel<M> {
     /// `EINVAL` where the bytes are not BTF, `EMFILE`.
     pub fn load_btf(&mut self, bytes: &[u8]) -> Result<i32, Errno> {
         let btf = Btf::parse(bytes).map_err(|_| Errno::EINVAL)?;
+        // Nothing may follow its last section.
+        if bytes.len() > end_of_sections(bytes) {
+            return Err(Errno::EINVAL);
+        }
         self.last_btf += 1;
         let id = self.last_btf;
         let fd = self.table.insert(Object::Btf(id), Access::ALL)?;
         self.btfs.insert(id, LoadedBtf { btf: Arc::new(btf), bytes: bytes.to_vec(), references: 1 });
         Ok(fd)
     }
+}
+
+/// Where the last section of BTF ends: its header has its own length, and each section's place after it.
+fn end_of_sections(bytes: &[u8]) -> usize {
+    let word = |at: usize| {
+        let word = bytes.get(at..at + 4).and_then(<[u8]>::first_chunk);
+        word.map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize)
+    };
+    let (types, strings) = (word(8).saturating_add(word(12)), word(16).saturating_add(word(20)));
+    word(4).saturating_add(types.max(strings))
 }
 
 pub(super) fn btf_load<M: Memory + 'static>(
