@@ -1,7 +1,7 @@
 //! Kernel functions (kfuncs): what the verifier has to know of each beyond its BTF prototype.
 //!
 //! Who may call it, whether it sleeps and whether its pointers have to be trusted the running kernel was asked
-//! ([`kernel_facts`](super::kernel_facts)). What it acquires, gives back and returns is what `Documentation/bpf/kfuncs.rst`
+//! (`kernel_facts.rs`). What it acquires, gives back and returns is what `Documentation/bpf/kfuncs.rst`
 //! and the recorded logs say.
 
 use super::kernel_facts::FACTS;
