@@ -28,7 +28,7 @@ pub use rows::{constant, dispatch, needs_target, prototype, prototype_in, unsupp
 
 use crate::errno::Errno;
 
-/// What the running kernel says of a helper by itself: a row of [`facts`].
+/// What the running kernel says of a helper by itself: a row of `facts`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Facts {
     /// Its uapi number (`BPF_FUNC_*`).

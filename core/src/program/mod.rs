@@ -1,6 +1,6 @@
 //! Program types: what a program of each is given, may do with it and may return, as tables.
 //!
-//! [`types`] has a row per type; [`access`] what the running kernel takes of each context; [`returns`] what
+//! [`types`] has a row per type; `access` what the running kernel takes of each context; [`returns`] what
 //! returned numbers are called; [`test_run`] makes contexts.
 
 mod access;

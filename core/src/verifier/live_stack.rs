@@ -1,7 +1,7 @@
 //! Which stack slots are read later: liveness by instruction for each chain of calls, from the accesses that
 //! the walk has met.
 //!
-//! An [`Instance`] is a function as one chain of calls reaches it: it holds, for its own frame and for each
+//! An `Instance` is a function as one chain of calls reaches it: it holds, for its own frame and for each
 //! below it, what each instruction reads and what it always overwrites. When a path ends, the instances on
 //! its chain that learned something are solved again, backwards, and tell the call that made them what is
 //! read and overwritten of the frames below. The log shows what changes at instructions where states may be
