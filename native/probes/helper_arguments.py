@@ -67,16 +67,21 @@ def arguments(number, program_type):
             continue
         seen.append(expected[1].strip() + (" or null" if null else ""))
         if expected[1].strip() == "map_ptr":
-            taken = [k for k in MAPS if "cannot pass map_type" not in ask(
-                base + SET["map"](reg, k) + call, program_type)[1]]
-            given.append(("map", taken[0] if taken else 1))
-            seen[-1] += f" {taken}"
+            given.append(("map", 1))
         elif expected[1].startswith(("ctx", "fp")):
             given.append(("context" if expected[1].startswith("ctx") else "memory", None))
         elif null:
             given.append(("null", None))
         else:
             break
+    # The kernel looks at a map's type after all arguments.
+    for at, (kind, _) in enumerate(given):
+        if kind == "map" and len(given) == len(seen):
+            def refused(map_type):
+                code = b"".join(
+                    SET[k](i + 1, map_type if i == at else what) for i, (k, what) in enumerate(given))
+                return "cannot pass map_type" in ask(START + code + insn(0x85, imm=number) + END, program_type)[1]
+            seen[at] += f" {[k for k in MAPS if not refused(k)]}"
     return tuple(seen)
 
 
