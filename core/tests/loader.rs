@@ -77,3 +77,22 @@ fn an_object_is_loaded_or_says_what_is_missing() {
         "{error}"
     );
 }
+
+#[test]
+fn maps_come_with_their_types_and_elements() {
+    let object = Object::parse(include_bytes!("objects/nested.o")).unwrap();
+    let (mut kernel, mut fds) = (kernel(), MapFds::new());
+    let program = object.program("nested").unwrap();
+    create_maps(&mut kernel, &object, program.code.as_ref().unwrap(), &mut fds).unwrap();
+    let of = |name: &str| fds[&object.maps.iter().position(|map| map.name == name).unwrap()];
+    kernel.map_update(of("accounts"), &1u32.to_le_bytes(), &[0; 16], 0).unwrap();
+
+    let request = request(&object, program, None, &fds, 1).unwrap();
+    let (fd, outcome) = kernel.load_program(&request);
+    let fd = fd.unwrap_or_else(|errno| panic!("{errno}: {}", outcome.log.text()));
+    let input = Input { data: Some(&[0; 64]), repeat: 1, ..Input::default() };
+    assert_eq!(kernel.test_run(fd, &input).unwrap().value, 1);
+    assert_eq!(kernel.map_lookup(of("inner"), &2u32.to_le_bytes(), 0).unwrap(), 1u64.to_le_bytes());
+    let account = kernel.map_lookup(of("accounts"), &1u32.to_le_bytes(), 0).unwrap();
+    assert_eq!(account[8..], 5u64.to_le_bytes());
+}

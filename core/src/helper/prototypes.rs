@@ -83,8 +83,6 @@ pub(super) const PROTOTYPES: &[Prototype] = &[
     row(86, &[RELEASED_SOCKET], Ret::Integer, NOTHING),
     row(90, &[Context, Anything, Anything, Anything], Ret::Integer, MOVES),
     row(91, &[Context, Anything, Anything, Anything], Ret::Integer, MOVES),
-    row(93, &[SpinLock], Ret::Void, NOTHING),
-    row(94, &[SpinLock], Ret::Void, NOTHING),
     row(95, &[SocketCommon], Ret::SocketOrNull, CASTS),
     row(96, &[SocketCommon], Ret::TcpSocketOrNull, CASTS),
     row(97, &[Context], Ret::Integer, NOTHING),

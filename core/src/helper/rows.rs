@@ -89,6 +89,8 @@ helpers! {
     87 => map::push, [ConstMap, MapValue, Anything] -> Ret::Integer, PACKET;
     88 => map::pop, [ConstMap, UninitMapValue] -> Ret::Integer, NOTHING;
     89 => map::peek, [ConstMap, UninitMapValue] -> Ret::Integer, NOTHING;
+    93 => map::lock, [SpinLock] -> Ret::Void, NOTHING;
+    94 => map::lock, [SpinLock] -> Ret::Void, NOTHING;
     105 => string::strtol, [IN, Size, Anything, NUMBER] -> Ret::Integer, NOTHING;
     106 => string::strtoul, [IN, Size, Anything, NUMBER] -> Ret::Integer, NOTHING;
     112 => trace::probe_read_user, [OUT, SizeOrZero, Anything] -> Ret::Integer, NOTHING;

@@ -1,20 +1,16 @@
-//! From an object to calls of the system.
+//! From a program of an object to what is to be loaded.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::arena::Memory;
 use crate::errno::Errno;
-use crate::names;
 use crate::object::btf::TypeId;
-use crate::object::{Code, Inner, Object, ObjectError, ObjectProgram, ProgramKind};
+use crate::object::{Object, ObjectError, ObjectProgram, ProgramKind};
 use crate::program::ProgramType;
-use crate::syscall::Kernel;
 use crate::syscall::programs::LoadRequest;
 use crate::verifier::SourceLine;
 use crate::verifier::function_types::FunctionType;
@@ -66,78 +62,6 @@ impl fmt::Display for LoadError {
 }
 
 impl core::error::Error for LoadError {}
-
-/// Creates the maps that the program uses and that `fds` does not have yet, with their contents.
-///
-/// # Errors
-/// The first map that can't be made; what was made before it is closed again.
-pub fn create_maps<M: Memory + 'static>(
-    kernel: &mut Kernel<M>,
-    object: &Object,
-    code: &Code,
-    fds: &mut MapFds,
-) -> Result<(), LoadError> {
-    let mut made = Vec::new();
-    // What a map is a map of comes first.
-    let inner = |map: usize| match object.maps.get(map).and_then(|m| m.inner.as_ref()) {
-        Some(Inner::Map(inner)) => Some(*inner),
-        _ => None,
-    };
-    let wanted = code.map_uses.iter().flat_map(|used| [inner(used.map), Some(used.map)]).flatten();
-    for map in wanted {
-        if fds.contains_key(&map) {
-            continue;
-        }
-        match create_map(kernel, object, map) {
-            Ok(fd) => {
-                fds.insert(map, fd);
-                made.push(map);
-            }
-            Err(error) => {
-                for fd in made.iter().filter_map(|map| fds.remove(map)) {
-                    // It was made here: closing it can't fail.
-                    let _ = kernel.close(fd);
-                }
-                return Err(error);
-            }
-        }
-    }
-    Ok(())
-}
-
-fn create_map<M: Memory + 'static>(
-    kernel: &mut Kernel<M>,
-    object: &Object,
-    index: usize,
-) -> Result<i32, LoadError> {
-    let error = |what| {
-        move |errno| {
-            let map = object.maps.get(index);
-            let number = map.map_or(0, |m| m.spec.map_type);
-            LoadError::Map {
-                map: map.map_or_else(|| format!("{index}"), |m| m.name.clone()),
-                map_type: names::map_type(number).map_or_else(|| format!("{number}"), ToString::to_string),
-                what,
-                errno,
-            }
-        }
-    };
-    let map = object.maps.get(index).ok_or(Errno::ENOENT).map_err(error("finding"))?;
-    let fd = kernel.create_map(map.spec.clone()).map_err(error("creating"))?;
-    let mut fill = || {
-        if !map.contents.is_empty() {
-            let mut value = map.contents.clone();
-            value.resize(map.spec.value_size as usize, 0);
-            let key = vec![0; map.spec.key_size as usize];
-            kernel.map_update(fd, &key, &value, 0).map_err(error("filling"))?;
-        }
-        if map.frozen { kernel.map_freeze(fd).map_err(error("freezing")) } else { Ok(()) }
-    };
-    fill().map(|()| fd).inspect_err(|_| {
-        // It was made here: closing it can't fail.
-        let _ = kernel.close(fd);
-    })
-}
 
 /// What is to be loaded: the program with its maps' descriptors in place. `kind` goes before what the section's
 /// name says.

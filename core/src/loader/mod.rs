@@ -8,7 +8,9 @@
 mod assembly;
 mod edit;
 mod load;
+mod maps;
 
 pub use assembly::{from_assembly, to_assembly};
 pub use edit::insert;
-pub use load::{LoadError, MapFds, create_maps, request};
+pub use load::{LoadError, MapFds, request};
+pub use maps::create_maps;

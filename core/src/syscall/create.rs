@@ -60,6 +60,15 @@ impl<M: Memory + 'static> Kernel<M> {
         self.create(spec, Extras { inner_map_fd: inner, ..Extras::default() })
     }
 
+    /// Makes a map whose specification names types of the BTF that `types` is a descriptor of; `inner` is what
+    /// a map of maps is made like, else 0.
+    ///
+    /// # Errors
+    /// As [`Kernel::create_map_of_maps`]; `EINVAL` where the types do not fit.
+    pub fn create_map_with_types(&mut self, spec: MapSpec, inner: i32, types: i32) -> Result<i32, Errno> {
+        self.create(spec, Extras { inner_map_fd: inner, btf_fd: types, ..Extras::default() })
+    }
+
     fn create(&mut self, spec: MapSpec, extras: Extras) -> Result<i32, Errno> {
         if extras.interface != 0 {
             // Offload to a device, which no device here does.

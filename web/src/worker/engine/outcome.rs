@@ -30,7 +30,8 @@ impl Explored {
     pub fn outcome(&self, verdict: Verdict, counted: verifier::Stats, milliseconds: f64) -> Outcome {
         let diagnostic = self.trace.diagnostic().filter(|_| verdict == Verdict::Rejected);
         let steps = self.trace.steps();
-        let walked = format!("{} {}", steps, if steps == 1 { "instruction" } else { "instructions" });
+        let processed = counted.processed;
+        let walked = format!("{processed} {}", if processed == 1 { "instruction" } else { "instructions" });
         let sentence = match (verdict, &diagnostic) {
             (Verdict::Accepted, _) => {
                 let ends = |s: &&Segment| matches!(s.end, End::Exit | End::Pruned { .. });
