@@ -20,6 +20,11 @@ PROGRAM_TYPES = {
 }
 # Types that load only with an attach type or a flag.
 ATTACH = {18: 8, 25: 21, 30: 36, 32: 45, 9: 2, 8: 0}
+# Attach types of the types whose contexts and helpers may depend on them.
+ATTACH_TYPES = {
+    6: (33, 35, 37), 8: (0, 1), 9: (2, 12, 13, 34),
+    18: (8, 9, 10, 11, 14, 15, 19, 20, 29, 30, 31, 32, 49, 50, 51, 52, 53), 25: (21, 22),
+}
 FLAGS = {31: 16}  # a syscall program is sleepable
 
 
@@ -33,7 +38,7 @@ def insn(code, dst=0, src=0, off=0, imm=0):
     return struct.pack("<BBhi", code, dst | src << 4, off, (imm + 2**31) % 2**32 - 2**31)
 
 
-def load(code, program_type, license="GPL", level=1, size=1 << 20):
+def load(code, program_type, license="GPL", level=1, size=1 << 20, attach=None):
     """Loads and closes at once: (0 or -errno, log)."""
     insns = ctypes.create_string_buffer(code, len(code))
     name = ctypes.create_string_buffer(license.encode())
@@ -41,7 +46,7 @@ def load(code, program_type, license="GPL", level=1, size=1 << 20):
     attr = struct.pack(
         "<IIQQIIQII16sII", program_type, len(code) // 8, ctypes.addressof(insns), ctypes.addressof(name),
         level, size if level else 0, ctypes.addressof(log) if level else 0, 0, FLAGS.get(program_type, 0), b"",
-        0, ATTACH.get(program_type, 0))
+        0, ATTACH.get(program_type, 0) if attach is None else attach)
     fd = bpf(PROG_LOAD, attr)
     if fd >= 0:
         os.close(fd)

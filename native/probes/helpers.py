@@ -6,9 +6,18 @@ types may call it, as the running kernel answers to a program that just calls it
 """
 import re
 
-from bpf import PROGRAM_TYPES, insn, load
+from bpf import ATTACH_TYPES, PROGRAM_TYPES, insn, load
 
 EXIT = insn(0xb7) + insn(0x95)
+
+
+def may_call(program_type, number, attach=None):
+    """The log of a program that just calls it, or None where its type may not."""
+    log = load(insn(0x85, imm=number) + EXIT, program_type, level=2, attach=attach)[1]
+    refused = any(words in log for words in ("cannot use helper", "invalid func", "unknown func"))
+    return None if refused else log
+
+
 rows = []
 for number in range(1, 1000):
     code, name, gpl, allowed = insn(0x85, imm=number) + EXIT, None, False, 0
@@ -35,4 +44,20 @@ use super::Facts;
 pub(super) const FACTS: &[Facts] = &[""")
 for number, name, gpl, allowed in rows:
     print(f'    Facts {{ number: {number}, name: "{name}", gpl_only: {str(gpl).lower()}, programs: {allowed:#011x} }},')
+print("];")
+
+print("""
+/// Where an attach type changes who may call what: program type, attach types, and the helpers that these may
+/// call and the type's other programs may not.
+#[rustfmt::skip]
+pub(super) const BY_ATTACH_TYPE: &[(u32, &[u32], &[i32])] = &[""")
+for program_type, attach_types in ATTACH_TYPES.items():
+    same = {}
+    for attach in attach_types:
+        more = [n for n, _, _, allowed in rows
+                if not allowed >> program_type & 1 and may_call(program_type, n, attach) is not None]
+        if more:
+            same.setdefault(tuple(more), []).append(attach)
+    for more, attach_types in same.items():
+        print(f"    ({program_type}, &{attach_types}, &{list(more)}),")
 print("];")

@@ -220,3 +220,11 @@ pub(super) const FACTS: &[Facts] = &[
     Facts { number: 210, name: "bpf_cgrp_storage_get", gpl_only: false, programs: 0x1c3effffe },
     Facts { number: 211, name: "bpf_cgrp_storage_delete", gpl_only: false, programs: 0x1c3effffe },
 ];
+
+/// Where an attach type changes who may call what: program type, attach types, and the helpers that these may
+/// call and the type's other programs may not.
+#[rustfmt::skip]
+pub(super) const BY_ATTACH_TYPE: &[(u32, &[u32], &[i32])] = &[
+    (18, &[10, 11], &[64]),
+    (25, &[22], &[49, 57]),
+];

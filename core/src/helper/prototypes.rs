@@ -64,6 +64,7 @@ pub(super) const PROTOTYPES: &[Prototype] = &[
     row(61, &[Context, Anything], Ret::Integer, NOTHING),
     row(62, &[Context, Anything], Ret::Integer, NOTHING),
     row(63, &[Context, Anything, Anything, Anything], Ret::Integer, MOVES),
+    row(64, &[Context, IN, Size], Ret::Integer, NOTHING),
     row(66, &[Context, Anything, OUT, Size, Anything], Ret::Integer, NOTHING),
     row(67, &[Context, OUT, SizeOrZero, Anything], Ret::Integer, NOTHING),
     row(69, &[Context, INOUT, Size, Anything], Ret::Integer, NOTHING),

@@ -130,6 +130,25 @@ const ELSEWHERE: &[(u64, Prototype)] = &[
         1 << 21 | 1 << 26 | 1 << 31,
         Prototype { number: 46, args: &[OrNull(&AnySocket)], ret: Ret::Integer, effects: NOTHING },
     ),
+    // Programs that watch socket options have the socket beside their context.
+    (
+        1 << 25,
+        Prototype {
+            number: 49,
+            args: &[AnySocket, Anything, Anything, IN, Size],
+            ret: Ret::Integer,
+            effects: NOTHING,
+        },
+    ),
+    (
+        1 << 25,
+        Prototype {
+            number: 57,
+            args: &[AnySocket, Anything, Anything, OUT, Size],
+            ret: Ret::Integer,
+            effects: NOTHING,
+        },
+    ),
     // The context of a socket that is being made is the socket.
     (
         1 << 9,

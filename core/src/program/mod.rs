@@ -23,7 +23,8 @@ pub struct ProgramType {
     pub name: &'static str,
     /// The uapi structure that r1 points to: `xdp_md`.
     pub context: &'static str,
-    /// Which accesses to the context are allowed; empty for a type that is not built yet.
+    /// Which accesses to the context are allowed, but for attach types with accesses of their own; empty for a
+    /// type that is not built yet.
     pub accesses: &'static [Access],
     /// What it may do with the packet.
     pub packet: PacketAccess,
@@ -158,10 +159,13 @@ impl ProgramType {
         types::TYPES.iter().find(|t| t.name == name)
     }
 
-    /// What an access to the context gives, or `None` where it is not allowed.
-    pub fn access(&self, offset: i64, size: u32, write: bool) -> Option<FieldKind> {
+    /// What an access to the context gives a program with that expected attach type, or `None` where it is not
+    /// allowed.
+    pub fn access(&self, attach_type: u32, offset: i64, size: u32, write: bool) -> Option<FieldKind> {
         let offset = u32::try_from(offset).ok()?;
-        find(self.accesses, offset, size, write).map(|a| a.gives)
+        let mut own = access::BY_ATTACH_TYPE.iter();
+        let own = own.find(|(of_type, of, _)| *of_type == self.number && of.contains(&attach_type));
+        find(own.map_or(self.accesses, |row| row.2), offset, size, write).map(|a| a.gives)
     }
 
     /// What r0 may be at exit.

@@ -58,7 +58,7 @@ pub const TYPES: &[ProgramType] = &[
     row(22, "flow_dissector", "__sk_buff", access::FLOW_DISSECTOR, Read, ANY, TestRun::FlowDissector),
     row(23, "cgroup_sysctl", "bpf_sysctl", access::CGROUP_SYSCTL, PacketAccess::None, BOOLEAN, TestRun::No),
     row(24, "raw_tracepoint_writable", "bpf_raw_tracepoint_args", access::RAW_TRACEPOINT_WRITABLE, PacketAccess::None, ANY, TestRun::No),
-    row(25, "cgroup_sockopt", "bpf_sockopt", access::CGROUP_SOCKOPT, PacketAccess::None, BOOLEAN, TestRun::No),
+    row(25, "cgroup_sockopt", "bpf_sockopt", access::CGROUP_SOCKOPT, Write, BOOLEAN, TestRun::No),
     row(26, "tracing", "", &[], PacketAccess::None, ANY, TestRun::No),
     row(27, "struct_ops", "", &[], PacketAccess::None, ANY, TestRun::No),
     row(28, "ext", "", &[], PacketAccess::None, ANY, TestRun::No),

@@ -24,7 +24,7 @@ impl<O: Observer> Verifier<O> {
         };
         let program_type = self.input.program_type.number;
         let name = facts.name;
-        if !facts.allows(program_type) || !self.may_call(number) {
+        if !facts.allows(program_type, self.input.expected_attach_type) || !self.may_call(number) {
             let message = format_args!("program of this type cannot use helper {name}#{number}");
             return Err(reject(Errno::EINVAL, message));
         }

@@ -181,7 +181,12 @@ impl<O: Observer> Verifier<O> {
                     }
                     return Ok(());
                 }
-                let gives = self.input.program_type.access(off, bytes, mode == Mode::Write);
+                let gives = self.input.program_type.access(
+                    self.input.expected_attach_type,
+                    off,
+                    bytes,
+                    mode == Mode::Write,
+                );
                 // The sign of a pointer can't be extended.
                 let gives = gives.filter(|gives| !sign_extend || *gives == FieldKind::Scalar);
                 let gives = gives.ok_or_else(|| {

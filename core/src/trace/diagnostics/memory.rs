@@ -295,7 +295,8 @@ fn context(case: &Case<'_>) -> Explanation {
     let Some(program) = &case.trace.program else { return because("The context can't be accessed so.", "") };
     let kind = program.input.program_type;
     let write = writes(case.insn);
-    let access = |at: i64, size: u32, write| kind.access(at, size, write).is_some();
+    let attach_type = program.input.expected_attach_type;
+    let access = |at: i64, size: u32, write| kind.access(attach_type, at, size, write).is_some();
     let verb = if write { "written" } else { "read" };
     let place = match kind.context {
         "" => "the context".into(),
