@@ -203,17 +203,25 @@ pub fn decode(raw: &[RawInsn]) -> Result<Insn, DecodeError> {
 }
 
 /// Reads a whole program: an entry per slot. The second slot of a 64-bit immediate load is
-/// [`DecodeError::MiddleOfImm64`].
+/// [`DecodeError::MiddleOfImm64`], also where something else is wrong with the first.
 pub fn decode_program(raw: &[RawInsn]) -> Vec<Result<Insn, DecodeError>> {
     let mut insns = Vec::with_capacity(raw.len());
     while insns.len() < raw.len() {
-        let insn = decode(&raw[insns.len()..]);
-        insns.push(insn);
-        if matches!(insn, Ok(Insn::LoadImm64 { .. })) {
+        let at = insns.len();
+        insns.push(decode(&raw[at..]));
+        let is_wide = raw[at].code == WIDE && raw.get(at + 1).is_some_and(is_second_slot);
+        if is_wide {
             insns.push(Err(DecodeError::MiddleOfImm64));
         }
     }
     insns
+}
+
+/// Opcode of a 64-bit immediate load.
+const WIDE: u8 = 0x18;
+
+fn is_second_slot(slot: &RawInsn) -> bool {
+    slot.code == 0 && slot.dst == 0 && slot.src == 0 && slot.off == 0
 }
 
 fn reg(number: u8) -> Result<Reg, DecodeError> {
@@ -227,7 +235,7 @@ fn zero(fields: &[i64], what: &'static str) -> Result<(), DecodeError> {
 fn load_imm_or_packet(i: RawInsn, second: Option<&RawInsn>) -> Result<Insn, DecodeError> {
     match (i.code & 0xe0, i.code & 0x18) {
         (mode::IMM, 0x18) => {
-            let second = second.filter(|s| s.code == 0 && s.dst == 0 && s.src == 0 && s.off == 0);
+            let second = second.filter(|second| is_second_slot(second));
             let high = second.ok_or(DecodeError::SecondSlot)?.imm;
             let value = match i.src {
                 0 => Imm64::Value(u64::from(high as u32) << 32 | u64::from(i.imm as u32)),
