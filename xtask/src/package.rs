@@ -22,7 +22,7 @@ pub fn run() -> Result<PathBuf> {
         stage::command("wasm-bindgen", &["--target", "web", "--no-typescript", "--out-name", "engine"]);
     stage::run(bindgen.arg("--out-dir").arg(&folder).arg(&wasm))?;
     let module = folder.join("engine_bg.wasm");
-    stage::run(stage::command("wasm-opt", &["-O3"]).arg(&module).arg("-o").arg(&module))?;
+    stage::run(stage::command("wasm-opt", &["-Oz"]).arg(&module).arg("-o").arg(&module))?;
 
     copy_files(&root().join("www/npm"), &folder)?;
     for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
