@@ -3,8 +3,12 @@
 use glasshive_native::oracle::{Bpf, Side, usable};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::{Mutex, PoisonError};
 
 use super::say;
+
+/// Held by the comparison that runs.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// What one side answered, call by call: what was asked, and the answer.
 #[derive(Default)]
@@ -43,6 +47,8 @@ pub fn compare(test: &str, known: &[(&str, &str)], calls: impl Fn(Side, &mut Tra
     if let Err(why) = usable() {
         return say(&format!("skipped: {test}: {why}"));
     }
+    // Descriptors are the process's: a number that one test closed is not to be another's meanwhile.
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let [kernel, glasshive] = Side::BOTH.map(|side| {
         let mut transcript = Transcript::default();
         calls(side, &mut transcript);
