@@ -87,9 +87,15 @@ fn set_offset(slot: &mut RawInsn, to: i64) {
     }
 }
 
-/// Moves every jump's target along with what it names; `moved` says where a slot goes.
-fn retarget(assembly: &mut Assembly, old: &[RawInsn], moved: impl Fn(i64) -> i64) {
-    for (at, slot) in old.iter().enumerate() {
+/// Moves every jump's target along with what it names: `moved` says where a slot goes, `gone` which slots are
+/// no longer there.
+fn retarget(
+    assembly: &mut Assembly,
+    old: &[RawInsn],
+    gone: &std::ops::Range<usize>,
+    moved: impl Fn(i64) -> i64,
+) {
+    for (at, slot) in old.iter().enumerate().filter(|(at, _)| !gone.contains(at)) {
         let Some(off) = offset(slot) else { continue };
         let (from, to) = (moved(at as i64), moved(at as i64 + 1 + off));
         if let Some(slot) = usize::try_from(from).ok().and_then(|at| assembly.insns.get_mut(at)) {
@@ -110,18 +116,8 @@ pub fn remove(assembly: &mut Assembly, range: std::ops::Range<usize>) {
             reference.at = Pc(reference.at.0 - len as u32);
         }
     }
-    let kept: Vec<RawInsn> = old;
     let (start, end) = (range.start as i64, range.end as i64);
-    let moved = |at: i64| if at >= end { at - len as i64 } else { at.min(start) };
-    let within: Vec<(usize, RawInsn)> =
-        kept.iter().enumerate().filter(|(at, _)| !range.contains(at)).map(|(at, slot)| (at, *slot)).collect();
-    for (at, slot) in within {
-        let Some(off) = offset(&slot) else { continue };
-        let (from, to) = (moved(at as i64), moved(at as i64 + 1 + off));
-        if let Some(place) = assembly.insns.get_mut(from as usize) {
-            set_offset(place, to - from - 1);
-        }
-    }
+    retarget(assembly, &old, &range, |at| if at >= end { at - len as i64 } else { at.min(start) });
 }
 
 fn insert(assembly: &mut Assembly, at: usize, slot: RawInsn) {
@@ -132,5 +128,5 @@ fn insert(assembly: &mut Assembly, at: usize, slot: RawInsn) {
             reference.at = Pc(reference.at.0 + 1);
         }
     }
-    retarget(assembly, &old, |slot| if slot >= at as i64 { slot + 1 } else { slot });
+    retarget(assembly, &old, &(0..0), |slot| if slot >= at as i64 { slot + 1 } else { slot });
 }
