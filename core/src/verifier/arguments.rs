@@ -1,7 +1,7 @@
 //! A helper's arguments against what its row asks of them.
 
 use super::dynptrs::{Taken, Use};
-use super::kernel_call::is_same_type;
+use super::kernel_types::is_same_type;
 use super::locks::LockUse;
 use super::memory::{Mode, Region};
 use super::observer::Observer;

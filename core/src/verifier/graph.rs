@@ -2,7 +2,8 @@
 
 use alloc::string::ToString;
 
-use super::kernel_call::{KernelCall, is_same_type};
+use super::kernel_call::KernelCall;
+use super::kernel_types::is_same_type;
 use super::observer::Observer;
 use super::references;
 use super::register::{Kind, Register};

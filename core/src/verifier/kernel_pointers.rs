@@ -1,6 +1,6 @@
 //! Pointers that the kernel keeps in maps' values and allocated objects: loads, stores of null, and exchanges.
 
-use super::kernel_call::is_same_type;
+use super::kernel_types::is_same_type;
 use super::memory::Mode;
 use super::observer::Observer;
 use super::register::{Kind, MapRef, Register};
