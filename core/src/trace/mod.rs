@@ -17,6 +17,7 @@
 //! program was rejected.
 
 mod claims;
+mod covering;
 mod describe;
 mod diagnostics;
 mod follow;

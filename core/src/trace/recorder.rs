@@ -3,13 +3,16 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::covering;
 use super::describe;
 use super::diagnostics::diagnose;
 use super::precision::Precision;
 use super::reliance;
 use super::states::{States, Writer};
 use super::tree::{Children, Tree};
-use super::view::{Diagnostic, KeptState, Miss, Reliance, Segment, SegmentId, StateView, Step};
+use super::view::{
+    Cause, Covering, Diagnostic, End, KeptState, Miss, Place, Reliance, Segment, SegmentId, StateView, Step,
+};
 use crate::isa::{DecodeError, Insn, Pc};
 use crate::verifier::observer::{Linked, Observer, Prepared};
 use crate::verifier::register::MapInfo;
@@ -97,8 +100,10 @@ impl Observer for Recorder {
     fn kept(&mut self, _id: StateId, pc: Pc) {
         self.tree.kept(pc);
     }
-    fn pruned(&mut self, by: StateId, looping: bool, pc: Pc) {
+    fn pruned(&mut self, by: StateId, looping: bool, pc: Pc, state: &State) {
         self.tree.pruned(by, looping, pc);
+        let insns = self.program.as_ref().map_or(&[][..], |program| &program.insns);
+        self.states.end(self.tree.segments.len().saturating_sub(1) as u32, state, insns);
     }
     fn exit(&mut self) {
         self.tree.exit();
@@ -236,6 +241,17 @@ impl Trace {
         reliance::misses(self, step)
     }
 
+    /// How the state that covers a pruned segment's path compares with it, place by place. `None` where the
+    /// segment was not pruned.
+    pub fn covering(&self, segment: SegmentId) -> Option<Covering> {
+        covering::of(self, segment)
+    }
+
+    /// The steps that made what a place holds before a step, oldest first.
+    pub fn history(&self, step: Step, place: Place) -> Vec<Cause> {
+        reliance::history(self, step, place)
+    }
+
     /// Why the program was rejected; `None` where it was not.
     pub fn diagnostic(&self) -> Option<Diagnostic> {
         diagnose(self)
@@ -264,8 +280,25 @@ impl Trace {
         if step.0 >= self.steps() {
             return None;
         }
+        let path = self.path(self.segment(step), step.0 + 1)?;
+        Some(self.states.state(&path, &[], self.pc(step)))
+    }
+
+    /// The state that a pruned segment ended in, before the instruction that was not walked any more.
+    pub(super) fn state_at_end(&self, segment: SegmentId) -> Option<State> {
+        let own = self.segments.get(segment.0 as usize)?;
+        let path = self.path(segment, own.first.0 + own.len)?;
+        let changes = self.states.end_of(segment.0)?;
+        let kept = self.kept.get(match own.end {
+            End::Pruned { by, .. } => by.0 as usize,
+            _ => return None,
+        })?;
+        Some(self.states.state(&path, changes, Pc(kept.pc)))
+    }
+
+    /// The runs of steps that lead to a step from a keyframe, the last first; `end` is the step behind it.
+    fn path(&self, mut at: SegmentId, mut end: u32) -> Option<Vec<(u32, u32)>> {
         let mut path = Vec::new();
-        let (mut at, mut end) = (self.segment(step), step.0 + 1);
         loop {
             let segment = self.segments.get(at.0 as usize)?;
             let run = (segment.first.0, end);
@@ -280,7 +313,7 @@ impl Trace {
             let above = self.segments.get(parent.0 as usize)?;
             (at, end) = (parent, above.first.0 + above.len);
         }
-        Some(self.states.state(&path, self.pc(step)))
+        Some(path)
     }
 
     /// Bytes of memory that the trace takes.

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::describe;
 use super::diagnostics::path::{self, causes, stack_address, stored};
 use super::recorder::{Program, Trace};
-use super::view::{Blocked, End, Miss, Place, Reliance, SegmentId, StateView, Step};
+use super::view::{Blocked, Cause, End, Miss, Place, Reliance, SegmentId, StateView, Step};
 use crate::isa::{AluOp, CallTarget, Insn, Operand, Reg};
 use crate::verifier::observer::Linked;
 use crate::verifier::state::{MAX_FRAMES, MAX_SLOTS, State};
@@ -266,6 +266,18 @@ pub(super) fn at(trace: &Trace, step: Step) -> Vec<Reliance> {
     let reliance =
         |what| Reliance { place: view_place(what), through: causes(trace, &[path_place(what)], step) };
     relied.map(reliance).collect()
+}
+
+/// The steps that made what a place holds before a step.
+pub(super) fn history(trace: &Trace, step: Step, place: Place) -> Vec<Cause> {
+    let place = match place {
+        Place::Register { frame, number } => path::Place::Register { frame: frame as usize, number },
+        Place::Slot { frame, offset } => {
+            let Some(slot) = usize::try_from(-i64::from(offset) / 8 - 1).ok() else { return Vec::new() };
+            path::Place::Slot { frame: frame as usize, slot }
+        }
+    };
+    causes(trace, &[place], step)
 }
 
 /// The kept states that were tried in vain before a step.

@@ -108,6 +108,10 @@ pub(super) struct Writer {
     offsets: Vec<u32>,
     keyframes: Vec<(u32, u32)>,
     frames: Vec<u8>,
+    /// What the states that pruned segments ended in differ in from their last step's: by segment, where the
+    /// changes begin.
+    ends: Vec<(u32, u32)>,
+    end_changes: Vec<u8>,
 }
 
 impl Default for Writer {
@@ -123,6 +127,8 @@ impl Default for Writer {
             offsets: Vec::new(),
             keyframes: Vec::new(),
             frames: Vec::new(),
+            ends: Vec::new(),
+            end_changes: Vec::new(),
         }
     }
 }
@@ -192,11 +198,31 @@ impl Writer {
         let step = self.offsets.len() as u32;
         let begin = self.changes.len();
         self.offsets.push(begin as u32);
+        let first = self.at.frames.is_empty();
+        self.compare(state, insns);
+        self.at.last = Some(pc);
+        self.all = false;
+        let written = self.changes.len() - begin;
+        self.at.since += written;
+        if first || self.at.since > LEAST_BETWEEN.max(self.keyframe_size()) {
+            self.keyframe(step);
+        }
+    }
+
+    /// The path ends in this state, in which no instruction is walked any more.
+    pub fn end(&mut self, segment: u32, state: &State, insns: &[Result<Insn, DecodeError>]) {
+        core::mem::swap(&mut self.changes, &mut self.end_changes);
+        self.ends.push((segment, self.changes.len() as u32));
+        self.compare(state, insns);
+        core::mem::swap(&mut self.changes, &mut self.end_changes);
+    }
+
+    /// Writes down what the last instruction changed.
+    fn compare(&mut self, state: &State, insns: &[Result<Insn, DecodeError>]) {
         let touched = match self.at.last {
             Some(last) if !self.all => insns.get(last.index()).map_or(Touched::All, touched),
             _ => Touched::All,
         };
-        let first = self.at.frames.is_empty();
         match touched {
             Touched::Nothing => {}
             Touched::All => self.compare_all(state),
@@ -210,13 +236,6 @@ impl Writer {
                     self.compare_stack(state, frame.into());
                 }
             }
-        }
-        self.at.last = Some(pc);
-        self.all = false;
-        let written = self.changes.len() - begin;
-        self.at.since += written;
-        if first || self.at.since > LEAST_BETWEEN.max(self.keyframe_size()) {
-            self.keyframe(step);
         }
     }
 
@@ -340,6 +359,8 @@ impl Writer {
         self.changes.shrink_to_fit();
         self.offsets.shrink_to_fit();
         self.frames.shrink_to_fit();
+        self.ends.shrink_to_fit();
+        self.end_changes.shrink_to_fit();
         States {
             values: self.values,
             headers: self.headers,
@@ -348,6 +369,8 @@ impl Writer {
             offsets: self.offsets,
             keyframes: self.keyframes,
             frames: self.frames,
+            ends: self.ends,
+            end_changes: self.end_changes,
         }
     }
 }
@@ -383,6 +406,9 @@ pub(super) struct States {
     /// Steps with a keyframe, and where it is.
     keyframes: Vec<(u32, u32)>,
     frames: Vec<u8>,
+    /// Segments with an end of their own, ascending, and where its changes begin.
+    ends: Vec<(u32, u32)>,
+    end_changes: Vec<u8>,
 }
 
 /// Steps in a row: the first, and the one behind the last.
@@ -396,9 +422,16 @@ impl States {
         (step >= run.0).then_some(step)
     }
 
+    /// The changes that a pruned segment's end differs in from its last step.
+    pub fn end_of(&self, segment: u32) -> Option<&[u8]> {
+        let found = self.ends.binary_search_by_key(&segment, |(segment, _)| *segment).ok()?;
+        let end = self.ends.get(found + 1).map_or(self.end_changes.len(), |next| next.1 as usize);
+        self.end_changes.get(self.ends[found].1 as usize..end)
+    }
+
     /// The state before the last step of a path that begins with a keyframe, told as its runs of steps, the
-    /// last first.
-    pub fn state(&self, path: &[Run], pc: Pc) -> State {
+    /// last first; with more changes on top.
+    pub fn state(&self, path: &[Run], more: &[u8], pc: Pc) -> State {
         let mut position = Position::default();
         if let Some((begin, _)) = path.last()
             && let Ok(found) = self.keyframes.binary_search_by_key(begin, |(step, _)| *step)
@@ -414,6 +447,7 @@ impl States {
                 self.apply(&self.changes[from..to], &mut position);
             }
         }
+        self.apply(more, &mut position);
         self.make(&position, pc)
     }
 
@@ -505,5 +539,7 @@ impl States {
             + self.frames.capacity()
             + self.headers.capacity() * size_of::<Header>()
             + self.rests.capacity() * size_of::<Rest>()
+            + self.ends.capacity() * 8
+            + self.end_changes.capacity()
     }
 }

@@ -300,3 +300,47 @@ pub struct Reliance {
     /// The steps that made it what it is, oldest first.
     pub through: Vec<Cause>,
 }
+
+/// How a kept state covers a path.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Covering {
+    /// The kept state.
+    pub by: StateId,
+    /// The step before which it was kept.
+    pub step: Step,
+    /// The slot at which the two meet.
+    pub pc: u32,
+    /// Registers, then slots of the stack, frame by frame: those that either of the two holds anything in.
+    pub rows: Vec<Covered>,
+}
+
+/// A place of two states that are compared.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Covered {
+    /// Which.
+    pub place: Place,
+    /// What the kept state has there.
+    pub kept: Value,
+    /// What the path has there.
+    pub path: Value,
+    /// Why that is covered.
+    pub how: Cover,
+}
+
+/// Why what a path has in a place is covered by what a kept state has there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Cover {
+    /// Both have the same.
+    Same,
+    /// All that the path may have is among what the kept state may have.
+    Within,
+    /// No path from the kept state relies on the exact number.
+    Inexact,
+    /// No path from the kept state reads it.
+    Unread,
+    /// By its type; offsets and identities match.
+    Compatible,
+}

@@ -40,8 +40,8 @@ pub trait Observer {
     fn resume(&mut self, _token: u32, _pc: Pc) {}
     /// The state at this instruction was kept.
     fn kept(&mut self, _id: StateId, _pc: Pc) {}
-    /// The path ends: a kept state covers it.
-    fn pruned(&mut self, _by: StateId, _looping: bool, _pc: Pc) {}
+    /// The path ends before this instruction, in this state: a kept state covers it.
+    fn pruned(&mut self, _by: StateId, _looping: bool, _pc: Pc, _state: &State) {}
     /// The path ends: the program returned.
     fn exit(&mut self) {}
     /// The instruction being walked relies on the exact value of a number; what it was made of is marked in
@@ -97,9 +97,9 @@ impl<O: Observer> Observer for Option<O> {
             o.kept(id, pc);
         }
     }
-    fn pruned(&mut self, by: StateId, looping: bool, pc: Pc) {
+    fn pruned(&mut self, by: StateId, looping: bool, pc: Pc, state: &State) {
         if let Some(o) = self {
-            o.pruned(by, looping, pc);
+            o.pruned(by, looping, pc, state);
         }
     }
     fn exit(&mut self) {

@@ -52,7 +52,7 @@ impl<O: Observer> Verifier<O> {
                     false => writeln!(self.log, "{pc}: safe"),
                 };
             }
-            self.observer.pruned(by, looping, pc);
+            self.observer.pruned(by, looping, pc, &self.state);
             return self.path_ends();
         }
         if self.marks[pc.index()].jump {

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-use super::view::{Begin, End, KeptState, Segment, SegmentId, StateId, Step, ValueKind};
+use super::view::{Begin, Cover, End, KeptState, Place, Segment, SegmentId, StateId, Step, ValueKind};
 use super::{LogIndex, Recorder, Trace};
 use crate::arena::VecMemory;
 use crate::isa::Pc;
@@ -100,6 +100,18 @@ fn the_tree_of_a_fork() {
     );
     let kept = KeptState { pc: 11, step: Step(10), segment: SegmentId(2), hits: 1 };
     assert_eq!(trace.kept_states(), [kept]);
+    let covering = trace.covering(SegmentId(3)).unwrap();
+    assert_eq!((covering.by, covering.step, covering.pc), (StateId(0), Step(10), 11));
+    let how = |number: u8| {
+        let row = covering.rows.iter().find(|row| row.place == Place::Register { frame: 0, number });
+        row.map(|row| (row.how, row.kept.words.as_str(), row.path.words.as_str()))
+    };
+    let r0 = how(0).unwrap();
+    assert_eq!((r0.0, r0.1), (Cover::Unread, "a value of map counts (8 bytes)"), "{r0:?}");
+    assert_eq!(how(10).unwrap().0, Cover::Same);
+    assert_eq!(trace.covering(SegmentId(2)), None);
+    let history = trace.history(Step(8), Place::Register { frame: 0, number: 0 });
+    assert!(history.iter().any(|cause| cause.pc == 7), "{history:?}");
     assert_eq!(trace.diagnostic(), None);
     assert_eq!(trace.previous(Step(10)), Some(Step(9)));
     assert_eq!(trace.segment(Step(10)), SegmentId(2));

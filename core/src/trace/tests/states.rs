@@ -17,6 +17,8 @@ use crate::verifier::{Rejection, print};
 struct Whole {
     recorder: Recorder,
     states: Vec<State>,
+    /// Those that paths were pruned in.
+    ends: Vec<State>,
 }
 
 impl Observer for Whole {
@@ -39,8 +41,9 @@ impl Observer for Whole {
     fn kept(&mut self, id: StateId, pc: Pc) {
         self.recorder.kept(id, pc);
     }
-    fn pruned(&mut self, by: StateId, looping: bool, pc: Pc) {
-        self.recorder.pruned(by, looping, pc);
+    fn pruned(&mut self, by: StateId, looping: bool, pc: Pc, state: &State) {
+        self.recorder.pruned(by, looping, pc, state);
+        self.ends.push(State { history: Vec::new(), ..state.clone() });
     }
     fn exit(&mut self) {
         self.recorder.exit();
@@ -76,7 +79,7 @@ fn compare(name: &str, object: &Object, program: usize) -> u32 {
     let whole = Whole { recorder: Recorder::new(), ..Whole::default() };
     let mut verifier = begin(object, program, 0, whole);
     verifier.step(MOST_STEPS);
-    let (Whole { recorder, states }, ..) = verifier.abandon();
+    let (Whole { recorder, states, ends }, ..) = verifier.abandon();
     let trace: Trace = recorder.finish();
     assert_eq!(trace.steps() as usize, states.len());
     // Backwards, so that no order of asking is the order of making.
@@ -92,6 +95,14 @@ fn compare(name: &str, object: &Object, program: usize) -> u32 {
         let found = trace.state_at(step).unwrap();
         let texts = (text(&found), text(&state));
         assert!(plain(found) == plain(state), "{name}, step {}:\n{}\n{}", step.0, texts.0, texts.1);
+    }
+    let pruned = trace.segments().iter().enumerate();
+    let pruned = pruned.filter(|(_, s)| matches!(s.end, super::super::view::End::Pruned { .. }));
+    let found: Vec<State> =
+        pruned.filter_map(|(at, _)| trace.state_at_end(super::SegmentId(at as u32))).collect();
+    assert_eq!(found.len(), ends.len(), "{name}");
+    for (found, end) in found.into_iter().zip(ends) {
+        assert!(plain(found) == plain(end), "{name}: the end of a pruned path");
     }
     assert!(trace.state_at(Step(trace.steps())).is_none());
     trace.steps()
