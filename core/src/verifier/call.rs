@@ -1,14 +1,19 @@
 //! Helper calls: whether the program may make them, and what is known of the result.
 
+use alloc::vec::Vec;
+
 use super::arguments::Gathered;
 use super::domain::Scalar;
+use super::function_types::prototype;
 use super::observer::Observer;
 use super::register::{DynptrKind, Kind, MapRef, MemoryKind, Register, SocketKind};
 use super::typed::{Trust, TypeRef, TypeSource};
 use super::{Rejection, Verifier, flag, not_built, reject};
 use crate::errno::Errno;
+use crate::helper::kernel_functions::KernelFunction;
 use crate::helper::{self, Facts, Prototype, Ret};
-use crate::isa::{Pc, Reg};
+use crate::isa::{CallTarget, DecodeError, Insn, Pc, Reg};
+use crate::object::btf::TypeId;
 
 /// The arguments' registers.
 const ARGUMENTS: [Reg; 5] = [Reg::R1, Reg::R2, Reg::R3, Reg::R4, Reg::R5];
@@ -18,6 +23,28 @@ const GIVE_LENGTH: &[i32] = &[45, 67, 114, 115, 141];
 const MAX_ERRNO: i64 = 4095;
 
 impl<O: Observer> Verifier<O> {
+    /// How many arguments each call of a helper or kernel function has, by slot: all five where the program may
+    /// not call it.
+    pub(super) fn argument_counts(&self) -> Vec<(u32, u32)> {
+        let program_type = self.input.program_type.number;
+        let count = |insn: &Result<Insn, DecodeError>| match *insn {
+            Ok(Insn::Call(CallTarget::Helper(number))) => {
+                let facts = Facts::of(number)?;
+                let may =
+                    facts.allows(program_type, self.input.expected_attach_type) && self.may_call(number);
+                may.then(|| helper::prototype_in(number, program_type))?.map(|p| p.args.len())
+            }
+            Ok(Insn::Call(CallTarget::Kernel { btf_id, .. })) => {
+                let function = KernelFunction::by_name(self.kernel_function_name(btf_id)?)?;
+                let kernel = self.input.kernel_types.as_ref().filter(|_| function.allows(program_type))?;
+                prototype(&kernel.btf, TypeId(btf_id as u32)).map(|(_, parameters)| parameters.len().min(5))
+            }
+            _ => None,
+        };
+        let counts = self.insns.iter().enumerate();
+        counts.filter_map(|(at, insn)| Some((at as u32, count(insn)? as u32))).collect()
+    }
+
     pub(super) fn call_helper(&mut self, pc: Pc, number: i32) -> Result<(), Rejection> {
         let Some(facts) = Facts::of(number) else {
             return Err(reject(Errno::EINVAL, format_args!("invalid func unknown#{number}")));

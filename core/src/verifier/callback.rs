@@ -5,7 +5,7 @@ use super::observer::Observer;
 use super::register::{DynptrKind, Kind, MapRef, Register};
 use super::state::{CallbackFrame, Frame, MAX_FRAMES, State};
 use super::typed::{Trust, TypeRef, TypeSource};
-use super::{Pending, Rejection, Verifier, not_built, reject};
+use super::{Changed, Pending, Rejection, Verifier, not_built, reject};
 use crate::errno::Errno;
 use crate::helper::Callback;
 use crate::isa::{CallTarget, Imm64, Insn, Pc, Reg};
@@ -140,6 +140,8 @@ impl<O: Observer> Verifier<O> {
         self.called_back.insert(function, callback.later);
         // What the prototype says is noted; a static function need not be called as it says.
         self.call_by_prototype(function)?;
+        // Entering it was shown, so to speak: the caller's frame is shown whole next.
+        self.changed = Changed::ALL;
         let depth = self.state.frames.len();
         if callback.later {
             let mut frame = Frame::new(0, function as u16, None);

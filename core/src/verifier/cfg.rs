@@ -8,7 +8,7 @@ use core::fmt::Write;
 use super::log::Log;
 use super::{Rejection, reject};
 use crate::errno::Errno;
-use crate::isa::{CallTarget, DecodeError, Insn, RawInsn};
+use crate::isa::{DecodeError, Insn, RawInsn};
 
 /// Most functions of a program (`BPF_MAX_SUBPROGS`).
 const MAX_FUNCTIONS: usize = 256;
@@ -361,7 +361,6 @@ fn uses_and_definitions(insn: &Insn) -> (u16, u16) {
         Operand::Reg(reg) => bit(reg),
         Operand::Imm(_) => 0,
     };
-    const CALLER_SAVED: u16 = 0x3f;
     match *insn {
         Insn::Alu { op: AluOp::Mov, dst, src, .. } => (operand(src), bit(dst)),
         Insn::Alu { dst, src, .. } => (bit(dst) | operand(src), bit(dst)),
@@ -386,33 +385,67 @@ fn uses_and_definitions(insn: &Insn) -> (u16, u16) {
         Insn::LoadPacket { .. } => (0x3ff, 0),
         Insn::Goto { .. } | Insn::MayGoto { .. } => (0, 0),
         Insn::Branch { dst, src, .. } => (bit(dst) | operand(src), 0),
-        Insn::Call(target) => {
-            let arguments = match target {
-                CallTarget::Helper(number) => argument_count(number),
-                _ => 5,
-            };
-            (((1u16 << arguments) - 1) << 1, CALLER_SAVED)
-        }
+        Insn::Call(_) => (arguments(5), CALLER_SAVED),
         Insn::CallReg { reg } => (0x3e | bit(reg), CALLER_SAVED),
         Insn::Exit => (bit(Reg::R0), 0),
     }
 }
 
-/// Arguments of a helper, for liveness; all five where its prototype is not known.
-fn argument_count(number: i32) -> u32 {
-    match crate::helper::prototype(number) {
-        Some(prototype) => prototype.args.len() as u32,
-        None => 5,
+/// r0 to r5.
+const CALLER_SAVED: u16 = 0x3f;
+
+/// The registers of so many arguments.
+fn arguments(count: u32) -> u16 {
+    ((1 << count) - 1) << 1
+}
+
+/// The same of an instruction that does not decode, as its opcode's class would have it: the kernel finds what
+/// is wrong with its fields when it comes to it.
+fn raw_uses(raw: &RawInsn) -> (u16, u16) {
+    let (dst, src) = (1u16 << raw.dst, 1u16 << raw.src);
+    let operand = if raw.code & 8 != 0 { src } else { 0 };
+    let op = raw.code & 0xf0;
+    match raw.code & 7 {
+        // LD: a wide immediate, or a load from the packet.
+        0 if raw.code & 0xe0 == 0 => (0, dst),
+        0 => (0x3ff, 0),
+        // LDX
+        1 => (src, dst),
+        // ST
+        2 => (dst, 0),
+        // STX: an atomic operation by its immediate.
+        3 if raw.code & 0xe0 == 0xc0 => match raw.imm {
+            0xf1 => (1 | dst | src, 1),
+            0x100 => (src, dst),
+            0x110 => (dst | src, 0),
+            imm if imm & 1 != 0 => (dst | src, src),
+            _ => (dst | src, 0),
+        },
+        3 => (dst | src, 0),
+        // JMP and JMP32: JA and JCOND, CALL, EXIT, comparisons.
+        5 | 6 => match op {
+            0 | 0xe0 => (0, 0),
+            0x80 => (arguments(5), CALLER_SAVED),
+            0x90 => (1, 0),
+            _ => (dst | operand, 0),
+        },
+        // ALU and ALU64: MOV, NEG and END, others.
+        _ => match op {
+            0xb0 => (operand, dst),
+            0x80 | 0xd0 => (dst, dst),
+            _ => (dst | operand, dst),
+        },
     }
 }
 
 /// Finds which registers are live before each instruction.
 /// `counts` has the number of arguments of kernel functions by the slot that calls them.
 pub fn live_registers(code: &Code, postorder: &[u32], counts: &[(u32, u32)], marks: &mut [Marks]) {
+    let facts = code.insns.iter().zip(code.raw);
     let mut facts: Vec<(u16, u16)> =
-        code.insns.iter().map(|i| i.as_ref().map_or((0x3ff, 0), uses_and_definitions)).collect();
+        facts.map(|(insn, raw)| insn.as_ref().map_or_else(|_| raw_uses(raw), uses_and_definitions)).collect();
     for (at, count) in counts {
-        facts[*at as usize].0 = ((1u16 << count) - 1) << 1;
+        facts[*at as usize].0 = arguments(*count);
     }
     loop {
         let mut changed = false;

@@ -105,7 +105,7 @@ impl<O: Observer> Verifier<O> {
                     let spilled =
                         Register { id, reference, ..Register::pointer(Kind::Dynptr { kind, first }) };
                     self.state.frames[frame].stack[number] = Slot { bytes: [Byte::Dynptr; 8], spilled };
-                    self.mark_slot(number);
+                    self.overwrite_slot(frame, number);
                 }
                 Ok(None)
             }
@@ -128,6 +128,8 @@ impl<O: Observer> Verifier<O> {
                             let low = -8 * (slot as i64 + 1);
                             if self.dynptr_at(frame, slot).is_some() {
                                 self.slots_read(frame, low, low + SIZE);
+                                self.mark_slot(slot);
+                                self.mark_slot(slot - 1);
                             }
                         }
                         place.and_then(|(frame, slot)| self.dynptr_at(frame, slot))
@@ -209,7 +211,7 @@ impl<O: Observer> Verifier<O> {
     fn forget_dynptr(&mut self, frame: usize, slot: usize, id: u32) {
         for number in [slot, slot - 1] {
             self.state.frames[frame].stack[number] = Slot::EMPTY;
-            self.mark_slot(number);
+            self.overwrite_slot(frame, number);
         }
         self.state.forget(|r| r.slice_of != 0 && r.slice_of == id);
     }

@@ -67,7 +67,7 @@ impl<O: Observer> Verifier<O> {
                 };
                 self.state.frames[frame].reach(first);
                 self.state.frames[frame].stack[first - n] = slot;
-                self.mark_slot(first - n);
+                self.overwrite_slot(frame, first - n);
             }
             return Ok(());
         }
@@ -89,7 +89,7 @@ impl<O: Observer> Verifier<O> {
             self.release(reference)?;
             for n in 0..count {
                 self.state.frames[frame].stack[first - n] = Slot::EMPTY;
-                self.mark_slot(first - n);
+                self.overwrite_slot(frame, first - n);
             }
         }
         Ok(())
@@ -120,7 +120,6 @@ impl<O: Observer> Verifier<O> {
             }
             let r0 = self.pending[last].state.register_mut(Reg::R0);
             r0.maybe_null = false;
-            r0.id = 0;
         }
         if let Kind::Iterator { drained, .. } = &mut self.state.frames[frame].stack[slot].spilled.kind {
             *drained = true;
@@ -180,10 +179,7 @@ impl<O: Observer> Verifier<O> {
         let saves = matches!(function, "bpf_local_irq_save" | "bpf_res_spin_lock_irqsave");
         if saves {
             let free = place.is_some_and(|(frame, slot)| {
-                !matches!(
-                    self.state.frames[frame].slot(slot).bytes[7],
-                    Byte::Iterator | Byte::Dynptr | Byte::Interrupts
-                )
+                self.state.frames[frame].slot(slot).bytes[7] != Byte::Interrupts
             });
             let Some((frame, slot)) = place.filter(|_| free) else {
                 return refuse(Errno::EINVAL, format_args!("expected uninitialized irq flag as arg#{at}"));
@@ -202,7 +198,7 @@ impl<O: Observer> Verifier<O> {
                 bytes: [Byte::Interrupts; 8],
                 spilled: Register { reference: id, ..Register::pointer(Kind::Interrupts { resilient }) },
             };
-            self.mark_slot(slot);
+            self.overwrite_slot(frame, slot);
             return Ok(());
         }
         let initialised = place
@@ -246,7 +242,7 @@ impl<O: Observer> Verifier<O> {
             .find(|r| r.kind == ReferenceKind::Interrupts)
             .map_or(0, |r| r.id);
         self.state.frames[frame].stack[slot] = Slot::EMPTY;
-        self.mark_slot(slot);
+        self.overwrite_slot(frame, slot);
         Ok(())
     }
 

@@ -86,17 +86,6 @@ impl<O: Observer> Verifier<O> {
         (moves, function.is_some_and(|f| f.sleeps))
     }
 
-    /// How many arguments each call of a kernel function has, by slot.
-    pub(super) fn kernel_argument_counts(&self) -> Vec<(u32, u32)> {
-        let count = |at: usize| {
-            let Ok(Insn::Call(CallTarget::Kernel { btf_id, .. })) = self.insns[at] else { return None };
-            let kernel = self.input.kernel_types.as_ref()?;
-            let (_, parameters) = prototype(&kernel.btf, TypeId(btf_id as u32))?;
-            Some((at as u32, parameters.len().min(5) as u32))
-        };
-        (0..self.insns.len()).filter_map(count).collect()
-    }
-
     /// Instructions that call iterators' `next` are where states are always kept.
     pub(super) fn mark_kernel_calls(&mut self) {
         for at in 0..self.insns.len() {

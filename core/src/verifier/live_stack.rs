@@ -146,16 +146,9 @@ impl LiveStack {
         }
     }
 
-    /// An instruction was walked, and overwrote these slots of this frame and none of any other: what it
-    /// always overwrites is what it overwrote each time.
-    pub(super) fn wrote(&mut self, id: InstanceId, pc: Pc, what: Option<(usize, u64)>) {
-        let slots_of =
-            |number: usize| what.filter(|(frame, _)| *frame == number).map_or(0, |(_, slots)| slots);
-        self.wrote_each(id, pc, slots_of);
-    }
-
-    /// As [`LiveStack::wrote`], of several frames.
-    fn wrote_each(&mut self, id: InstanceId, pc: Pc, slots_of: impl Fn(usize) -> u64) {
+    /// An instruction was walked, and overwrote these slots by frame: what it always overwrites is what it
+    /// overwrote each time.
+    pub(super) fn wrote(&mut self, id: InstanceId, pc: Pc, overwritten: [u64; MAX_FRAMES]) {
         let instance = &mut self.instances[id.0 as usize];
         let function = &self.functions[instance.function];
         let (at, len) = ((pc.0 - function.start) as usize, (function.end - function.start) as usize);
@@ -165,7 +158,7 @@ impl LiveStack {
         let first = !core::mem::replace(&mut instance.met[at], true);
         let mut changed = false;
         for (number, masks) in instance.frames.iter_mut().enumerate() {
-            let slots = slots_of(number);
+            let slots = overwritten[number];
             if masks.is_empty() {
                 // Never written before now: nothing can be lost.
                 if !first || slots == 0 {
@@ -244,7 +237,7 @@ impl LiveStack {
                     }
                     if other_overwritten {
                         write_place(&instance.chain, function.start, number, at, log);
-                        write_slots("+written", new.overwritten, " ", log);
+                        write_slots("+written", new.overwritten & !old.overwritten, " ", log);
                         let _ = log.write_char('\n');
                     }
                 }
@@ -274,7 +267,7 @@ impl LiveStack {
                 (overwritten[frame], live[frame]) = (entry.overwritten, entry.live);
             }
         }
-        self.wrote_each(outer, site, |frame| overwritten[frame]);
+        self.wrote(outer, site, overwritten);
         for (frame, slots) in live.into_iter().enumerate().filter(|(_, slots)| *slots != 0) {
             self.read(outer, site, frame, slots);
         }

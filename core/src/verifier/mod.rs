@@ -320,8 +320,8 @@ pub struct Verifier<O> {
     /// The function that is being verified by itself: 0 is the program's own.
     verifying: usize,
     live_stack: LiveStack,
-    /// Slots of a frame that the instruction being walked overwrites.
-    overwritten: Option<(usize, u64)>,
+    /// Slots, by frame, that the instruction being walked overwrites.
+    overwritten: [u64; state::MAX_FRAMES],
     maps: Vec<MapInfo>,
     cpus: u32,
     state: State,
@@ -376,7 +376,7 @@ impl<O: Observer> Verifier<O> {
             function_facts: Vec::new(),
             verifying: 0,
             live_stack: LiveStack::default(),
-            overwritten: None,
+            overwritten: [0; state::MAX_FRAMES],
             maps: Vec::new(),
             cpus: environment.cpus(),
             state: State::entry(),
@@ -442,7 +442,7 @@ impl<O: Observer> Verifier<O> {
         }
         let code = Code { raw: &self.input.code, insns: &self.insns };
         cfg::components(&code, &self.functions, &mut self.marks);
-        let counts = self.kernel_argument_counts();
+        let counts = self.argument_counts();
         cfg::live_registers(&code, &postorder, &counts, &mut self.marks);
         self.mark_kernel_calls();
         self.mark_callbacks();

@@ -192,10 +192,12 @@ pub fn write_frame(
             write_register(&slot.spilled, frame, names, out)?;
         }
     }
-    let objects = state.references.iter().filter(|r| r.kind == super::state::ReferenceKind::Object);
-    for (at, reference) in objects.enumerate() {
-        out.write_str(if at == 0 { " refs=" } else { "," })?;
-        write!(out, "{}", reference.id)?;
+    // A lock of a map with one element has no id: none is shown where it is the first.
+    if state.references.first().is_some_and(|first| first.id != 0) {
+        for (at, reference) in state.references.iter().filter(|r| r.id != 0).enumerate() {
+            out.write_str(if at == 0 { " refs=" } else { "," })?;
+            write!(out, "{}", reference.id)?;
+        }
     }
     if let Some(callback) = f.callback {
         out.write_str(if callback.later { " async_cb" } else { " cb" })?;
@@ -210,7 +212,7 @@ fn write_object(r: &Register, number: usize, names: &Names, out: &mut impl Write
         Kind::Dynptr { kind, first: true } => {
             write!(out, " fp{at}=dynptr_{}(", kind.name())?;
             let mut parts = Parts { out, any: false };
-            for (name, value) in [("id", r.id), ("ref_id", r.reference)] {
+            for (name, value) in [("id", r.id), ("ref_id", r.reference), ("dynptr_id", 1)] {
                 if value != 0 {
                     parts.next()?;
                     write!(parts.out, "{name}={value}")?;

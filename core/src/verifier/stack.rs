@@ -227,7 +227,7 @@ impl<O: Observer> Verifier<O> {
         let (number, first) = place(off);
         self.mark_slot(number);
         if bytes == 8 && off % 8 == 0 {
-            self.overwritten = Some((frame, 1 << number));
+            self.overwrite_slot(frame, number);
         }
         if !self.input.perfmon && bytes != 8 {
             let slot = self.state.frames[frame].slot(number);
@@ -280,6 +280,14 @@ impl<O: Observer> Verifier<O> {
             slot.bytes[first - at] = byte;
         }
         Ok(())
+    }
+
+    /// A slot has something else now, all of it.
+    pub(super) fn overwrite_slot(&mut self, frame: usize, slot: usize) {
+        self.mark_slot(slot);
+        if slot < MAX_SLOTS {
+            self.overwritten[frame] |= 1 << slot;
+        }
     }
 
     /// A slot is shown with the next state, whichever frame it was of.

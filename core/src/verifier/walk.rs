@@ -62,10 +62,16 @@ impl<O: Observer> Verifier<O> {
         self.observer.step(pc, &self.state, self.line_end.map_or(0, |(end, len)| end - len));
         self.seen[pc.index()].walked = true;
         self.previous = Some(pc);
+        let instance = self.state.frame().instance;
         let next = self.walk_insn(pc)?;
-        if let Ok(Insn::Store { .. } | Insn::Atomic { .. }) = self.insns[pc.index()] {
-            let instance = self.state.frame().instance;
-            self.live_stack.wrote(instance, pc, self.overwritten.take());
+        match self.insns[pc.index()] {
+            // What a function overwrites, its calls do: that is told when its path ends.
+            Ok(Insn::Call(CallTarget::Local(_))) => {}
+            Ok(Insn::Store { .. } | Insn::Atomic { .. } | Insn::Call(_)) => {
+                let overwritten = core::mem::take(&mut self.overwritten);
+                self.live_stack.wrote(instance, pc, overwritten);
+            }
+            _ => {}
         }
         match next {
             Next::At(next) => {
