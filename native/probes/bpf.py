@@ -38,15 +38,15 @@ def insn(code, dst=0, src=0, off=0, imm=0):
     return struct.pack("<BBhi", code, dst | src << 4, off, (imm + 2**31) % 2**32 - 2**31)
 
 
-def load(code, program_type, license="GPL", level=1, size=1 << 20, attach=None):
-    """Loads and closes at once: (0 or -errno, log)."""
+def load(code, program_type, license="GPL", level=1, size=1 << 20, attach=None, target=0, flags=None):
+    """Loads and closes at once: (0 or -errno, log). `target` is the kernel type that it attaches to."""
     insns = ctypes.create_string_buffer(code, len(code))
     name = ctypes.create_string_buffer(license.encode())
     log = ctypes.create_string_buffer(size)
     attr = struct.pack(
-        "<IIQQIIQII16sII", program_type, len(code) // 8, ctypes.addressof(insns), ctypes.addressof(name),
-        level, size if level else 0, ctypes.addressof(log) if level else 0, 0, FLAGS.get(program_type, 0), b"",
-        0, ATTACH.get(program_type, 0) if attach is None else attach)
+        "<IIQQIIQII16sIIIIQIIQII", program_type, len(code) // 8, ctypes.addressof(insns), ctypes.addressof(name),
+        level, size if level else 0, ctypes.addressof(log) if level else 0, 0, FLAGS.get(program_type, 0) if flags is None else flags,
+        b"", 0, ATTACH.get(program_type, 0) if attach is None else attach, 0, 0, 0, 0, 0, 0, 0, target)
     fd = bpf(PROG_LOAD, attr)
     if fd >= 0:
         os.close(fd)

@@ -6,16 +6,25 @@ types may call it, as the running kernel answers to a program that just calls it
 """
 import re
 
+import btf
+
 from bpf import ATTACH_TYPES, PROGRAM_TYPES, insn, load
 
 EXIT = insn(0xb7) + insn(0x95)
+TRACING, STRUCT_OPS, SLEEPABLE = 26, 27, 16
+kernel = btf.kernel()
+# What programs attach to that need a kernel type to load: by program type and attach type.
+TARGETS = {
+    (TRACING, 23): kernel.ids[btf.TYPEDEF, "btf_trace_task_newtask"],
+    (TRACING, 28): kernel.ids[btf.FUNCTION, "bpf_iter_task"],
+}
 
 
-def may_call(program_type, number, attach=None):
-    """The log of a program that just calls it, or None where its type may not."""
-    log = load(insn(0x85, imm=number) + EXIT, program_type, level=2, attach=attach)[1]
-    refused = any(words in log for words in ("cannot use helper", "invalid func", "unknown func"))
-    return None if refused else log
+def may_call(program_type, number, attach=None, target=None, flags=None):
+    """Whether a program may call it."""
+    target = TARGETS.get((program_type, attach), 0) if target is None else target
+    log = load(insn(0x85, imm=number) + EXIT, program_type, level=2, attach=attach, target=target, flags=flags)[1]
+    return not any(words in log for words in ("cannot use helper", "invalid func", "unknown func"))
 
 
 rows = []
@@ -28,6 +37,7 @@ for number in range(1, 1000):
             continue
         allowed |= 1 << program_type
         gpl = gpl or "GPL-restricted" in load(code, program_type, "Proprietary")[1]
+    allowed |= may_call(TRACING, number, 23) << TRACING
     if name is None:
         break
     rows.append((number, name, gpl, allowed))
@@ -51,13 +61,33 @@ print("""
 /// call and the type's other programs may not.
 #[rustfmt::skip]
 pub(super) const BY_ATTACH_TYPE: &[(u32, &[u32], &[i32])] = &[""")
-for program_type, attach_types in ATTACH_TYPES.items():
+for program_type, attach_types in (ATTACH_TYPES | {TRACING: (28,)}).items():
     same = {}
     for attach in attach_types:
         more = [n for n, _, _, allowed in rows
-                if not allowed >> program_type & 1 and may_call(program_type, n, attach) is not None]
+                if not allowed >> program_type & 1 and may_call(program_type, n, attach)]
         if more:
             same.setdefault(tuple(more), []).append(attach)
     for more, attach_types in same.items():
         print(f"    ({program_type}, &{attach_types}, &{list(more)}),")
+print("];")
+
+print("""
+/// What programs of the kernel's tables of operations may call: the table, the members where that is so, and the
+/// helpers.
+#[rustfmt::skip]
+pub(super) const BY_OPERATION: &[(&str, &[&str], &[i32])] = &[""")
+for table in sorted(t.name.removeprefix("bpf_struct_ops_") for t in kernel.types if t.name.startswith("bpf_struct_ops_")):
+    number = kernel.ids.get((btf.STRUCT, table))
+    if number is None:
+        continue
+    same = {}
+    for at, (name, _, _) in enumerate(kernel.types[number].elements):
+        flags = next((f for f in (0, SLEEPABLE) if load(EXIT, STRUCT_OPS, attach=at, target=number, flags=f)[0] == 0), None)
+        if flags is not None:
+            may = tuple(n for n, _, _, _ in rows if may_call(STRUCT_OPS, n, at, number, flags))
+            same.setdefault(may, []).append(kernel.text(name))
+    for may, members in same.items():
+        members = ", ".join(f'"{m}"' for m in members)
+        print(f'    ("{table}", &[{members}], &{list(may)}),')
 print("];")

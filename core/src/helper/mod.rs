@@ -56,15 +56,17 @@ impl Facts {
 
     /// Whether programs of the type and with the expected attach type may call it.
     pub fn allows(&self, program_type: u32, attach_type: u32) -> bool {
-        // Tracing programs may call what raw tracepoints may, and some of their own.
-        const OF_TRACING: &[i32] =
-            &[46, 107, 108, 111, 121, 126, 127, 136, 137, 138, 139, 140, 147, 150, 162, 178, 196];
-        let number = if program_type == 26 { 17 } else { program_type };
-        (program_type == 26 && OF_TRACING.contains(&self.number))
-            || (number < 64 && self.programs >> number & 1 == 1)
+        (program_type < 64 && self.programs >> program_type & 1 == 1)
             || facts::BY_ATTACH_TYPE.iter().any(|(of_type, attach_types, more)| {
                 *of_type == program_type && attach_types.contains(&attach_type) && more.contains(&self.number)
             })
+    }
+
+    /// Whether programs that stand for a member of a table of operations may call it.
+    pub fn allows_operation(&self, table: &str, member: &str) -> bool {
+        facts::BY_OPERATION
+            .iter()
+            .any(|row| row.0 == table && row.1.contains(&member) && row.2.contains(&self.number))
     }
 }
 

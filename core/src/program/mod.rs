@@ -8,6 +8,8 @@ pub mod attach;
 pub mod returns;
 mod socket_access;
 pub mod test_run;
+pub mod tracing;
+mod tracing_facts;
 pub mod types;
 
 /// A program's number, from 1 up, never reused: the id that `BPF_PROG_GET_NEXT_ID` shows.

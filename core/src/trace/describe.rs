@@ -223,6 +223,7 @@ pub(super) fn words(register: &Register, frame: usize, maps: &[MapInfo]) -> Stri
         Kind::Socket(_) => format!("a socket{}", offset(register)),
         Kind::FlowKeys => format!("the flow's keys{}", offset(register)),
         Kind::TracepointBuffer => format!("the tracepoint's buffer{}", offset(register)),
+        Kind::Buffer { .. } => format!("the iterator's buffer{}", offset(register)),
         Kind::Function(pc) => format!("the function at {pc}"),
         Kind::Memory { kind: MemoryKind::RingBuffer, size } => {
             format!("a ring buffer's record ({}){}", bytes(size.into()), offset(register))

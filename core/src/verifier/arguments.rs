@@ -77,6 +77,8 @@ fn is_memory(register: &Register, access: MemoryAccess) -> bool {
         Kind::Stack { .. } | Kind::Packet | Kind::PacketMeta | Kind::MapValue(_) => true,
         Kind::MapKey(_) => access == MemoryAccess::Read,
         Kind::Memory { kind, .. } => kind != MemoryKind::ReadOnly || access == MemoryAccess::Read,
+        Kind::Buffer { read_only } => !read_only || access == MemoryAccess::Read,
+        Kind::Typed { trust, .. } => trust == Trust::TRUSTED,
         _ => false,
     }
 }
@@ -248,6 +250,7 @@ impl<O: Observer> Verifier<O> {
             | Kind::MapValue(_)
             | Kind::MapKey(_)
             | Kind::Memory { .. }
+            | Kind::Buffer { .. }
             | Kind::Scalar => Ok(()),
             Kind::Typed { .. } => self.check_pointer_offset(register, reg, true),
             _ => self.check_pointer_offset(register, reg, false),
@@ -507,6 +510,8 @@ impl<O: Observer> Verifier<O> {
             Kind::Memory { size: len, .. } => {
                 self.check_region(Region::Memory(len), &pointer, reg, off, size, zero_allowed)
             }
+            Kind::Buffer { .. } => self.check_buffer(&pointer, reg, off, size, mode),
+            Kind::Typed { .. } => self.access_typed(&pointer, reg, off, size as u32, Mode::Read).map(|_| ()),
             Kind::Stack { .. } => {
                 if size == 0 && !zero_allowed {
                     return Err(reject(Errno::EACCES, "invalid zero-sized read").of(reg));

@@ -51,7 +51,11 @@ impl<O: Observer> Verifier<O> {
         };
         let program_type = self.input.program_type.number;
         let name = facts.name;
-        if !facts.allows(program_type, self.input.expected_attach_type) || !self.may_call(number) {
+        let allowed = match self.target.as_ref().and_then(|target| target.operation()) {
+            Some((table, member)) => facts.allows_operation(table.name, member.name),
+            None => facts.allows(program_type, self.input.expected_attach_type),
+        };
+        if !allowed || !self.may_call(number) {
             let message = format_args!("program of this type cannot use helper {name}#{number}");
             return Err(reject(Errno::EINVAL, message));
         }

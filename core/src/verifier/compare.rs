@@ -133,7 +133,14 @@ fn register(old: &Register, new: &Register, how: Exactness, ids: &mut Ids) -> bo
                 && ids.same_number(old.id, new.id)
         }
         (a, b) if a != b => false,
-        (Kind::MapValue(_) | Kind::MapKey(_) | Kind::Memory { .. } | Kind::TracepointBuffer, _) => {
+        (
+            Kind::MapValue(_)
+            | Kind::MapKey(_)
+            | Kind::Memory { .. }
+            | Kind::TracepointBuffer
+            | Kind::Buffer { .. },
+            _,
+        ) => {
             old.offset == new.offset
                 && old.var.covers(&new.var)
                 && ids.same(old.id, new.id)

@@ -243,8 +243,9 @@ impl<O: Observer> Verifier<O> {
                 self.check_region(Region::MapKey(map), pointer, base, full, bytes.into(), false)?;
             }
             Kind::Typed { .. } => loaded = self.access_typed(pointer, base, full, bytes, mode)?,
-            Kind::Map(_) => return Err(not_built("access to a map's own fields")),
-            Kind::TracepointBuffer => return Err(not_built("access to a tracepoint's buffer")),
+            Kind::Map(map) => loaded = self.access_map(map, base, full, bytes, mode)?,
+            Kind::TracepointBuffer => self.check_buffer(pointer, base, full, bytes.into(), mode)?,
+            Kind::Buffer { .. } => self.check_buffer(pointer, base, full, bytes.into(), mode)?,
             _ => return Err(self.invalid(pointer, base)),
         }
         if let Some(dst) = dst {
@@ -252,6 +253,36 @@ impl<O: Observer> Verifier<O> {
                 loaded.var = resized(&loaded.var, size, sign_extend);
             }
             self.write(dst, loaded);
+        }
+        Ok(())
+    }
+
+    /// An access to a buffer whose length is not known: it begins in it at a place that is known.
+    pub(super) fn check_buffer(
+        &self,
+        pointer: &Register,
+        base: Reg,
+        off: i64,
+        size: i64,
+        mode: Mode,
+    ) -> Result<(), Rejection> {
+        let r = base.number();
+        let refuse = |text: core::fmt::Arguments| Err(reject(Errno::EACCES, text).of(base));
+        let what = match pointer.kind {
+            Kind::Buffer { read_only: true } if mode == Mode::Write => {
+                return refuse(format_args!("R{r} cannot write into {}", pointer.type_name()));
+            }
+            Kind::Buffer { read_only: true } => "rdonly",
+            Kind::Buffer { read_only: false } => "rdwr",
+            _ => "tracepoint",
+        };
+        if off < 0 {
+            return refuse(format_args!("R{r} invalid {what} buffer access: off={off}, size={size}"));
+        }
+        if pointer.var.as_constant().is_none() {
+            let mut var = alloc::string::String::new();
+            let _ = text::write_tnum(pointer.var.var, &mut var);
+            return refuse(format_args!("R{r} invalid variable buffer offset: off={off}, var_off={var}"));
         }
         Ok(())
     }

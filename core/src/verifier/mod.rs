@@ -50,6 +50,7 @@ mod locks;
 pub mod log;
 mod loops;
 mod map_call;
+mod map_fields;
 mod memory;
 pub mod observer;
 pub mod policy;
@@ -424,7 +425,7 @@ impl<O: Observer> Verifier<O> {
         if self.input.flags & flag::SLEEPABLE == 0 && self.input.program_type.number == SYSCALL {
             return Err(reject(Errno::EINVAL, "Syscall programs can only be sleepable"));
         }
-        let tracing = self.input.program_type.number == tracing::TRACING;
+        let tracing = matches!(self.input.program_type.number, tracing::TRACING | tracing::STRUCT_OPS);
         if self.input.program_type.accesses.is_empty() && !tracing {
             return Err(not_built(format_args!("program type {}", self.input.program_type.name)));
         }

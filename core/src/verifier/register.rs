@@ -47,6 +47,11 @@ pub enum Kind {
     FlowKeys,
     /// The buffer of a writable tracepoint.
     TracepointBuffer,
+    /// Memory that an iterator hands out, as long as its target says.
+    Buffer {
+        /// It is to be read alone.
+        read_only: bool,
+    },
     /// A local function's address, by its first slot.
     Function(u32),
     /// An object whose layout BTF tells.
@@ -295,6 +300,10 @@ impl Register {
             (Kind::FlowKeys, false) => "flow_keys",
             (Kind::FlowKeys, true) => "flow_keys_or_null",
             (Kind::TracepointBuffer, _) => "tp_buffer",
+            (Kind::Buffer { read_only: true }, false) => "rdonly_buf",
+            (Kind::Buffer { read_only: true }, true) => "rdonly_buf_or_null",
+            (Kind::Buffer { read_only: false }, false) => "buf",
+            (Kind::Buffer { read_only: false }, true) => "buf_or_null",
             (Kind::Memory { kind: MemoryKind::UntrustedReadOnly, .. }, false) => "rdonly_untrusted_mem",
             (Kind::Memory { kind: MemoryKind::UntrustedReadOnly, .. }, true) => {
                 "rdonly_untrusted_mem_or_null"

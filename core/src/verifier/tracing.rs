@@ -1,18 +1,23 @@
-//! Tracing programs: raw tracepoints with BTF, and iterators. Their context is the arguments of the kernel
-//! function or tracepoint that they attach to.
+//! Programs that attach by the kernel's BTF: raw tracepoints, iterators, tables of operations (struct_ops). Their
+//! context is the arguments of the kernel function or tracepoint that they attach to.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt::Write;
 
 use super::observer::Observer;
 use super::register::{Kind, Register};
 use super::typed::{Trust, TypeRef, TypeSource};
-use super::{Rejection, Verifier, not_built, reject};
+use super::{Rejection, Verifier, flag, not_built, reject};
 use crate::errno::Errno;
-use crate::object::btf::{Type, TypeId};
+use crate::object::btf::kernel::KernelTypes;
+use crate::object::btf::{Btf, Type, TypeId};
+use crate::program::tracing::{self, Given, Member, Operations};
 
 /// `BPF_PROG_TYPE_TRACING`
 pub(super) const TRACING: u32 = 26;
+/// `BPF_PROG_TYPE_STRUCT_OPS`
+pub(super) const STRUCT_OPS: u32 = 27;
 /// `BPF_TRACE_RAW_TP` and `BPF_TRACE_ITER`, expected attach types.
 const RAW_TRACEPOINT: u32 = 23;
 pub(super) const ITERATOR: u32 = 28;
@@ -20,38 +25,97 @@ pub(super) const ITERATOR: u32 = 28;
 const TRACEPOINT_PREFIX: &str = "btf_trace_";
 /// What an iterator's function is called.
 const ITERATOR_PREFIX: &str = "bpf_iter_";
+/// Bytes of a context of arguments (`MAX_BPF_FUNC_ARGS` words).
+const CONTEXT_LEN: i64 = 8 * 12;
 
-/// Tracepoints whose arguments may be null: the tracepoint, and a hexadecimal digit for each argument from the
-/// last (bit 0: it may be null). Facts of the running kernel's tracepoints.
-const NULLABLE_ARGUMENTS: &[(&str, u32, u32)] = &[
-    ("sched_pi_setprio", 1, 1),
-    ("kfree_skb", 2, 1),
-    ("consume_skb", 1, 1),
-    ("tcp_send_reset", 0, 1),
-    ("tcp_send_reset", 1, 1),
-    ("tcp_retransmit_skb", 0, 1),
-    ("tcp_retransmit_skb", 1, 1),
-    ("xdp_exception", 0, 1),
-    ("xdp_cpumap_kthread", 0, 1),
-];
-
-/// What a tracing program attaches to.
+/// What a program attaches to by the kernel's BTF.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
-    /// Its name: the tracepoint's or the function's.
+    /// Its name: the tracepoint's, the function's or the member's.
     pub name: String,
-    /// The types of its arguments.
+    /// The types of its arguments, those that are not the program's included.
     arguments: Vec<TypeId>,
-    iterator: bool,
+    /// Arguments before the program's first.
+    skipped: usize,
+    /// What it returns.
+    result: TypeId,
+    kind: TargetKind,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum TargetKind {
+    Tracepoint,
+    Iterator(&'static [(u32, Given)]),
+    Operation(&'static Operations, &'static Member),
+}
+
+impl Target {
+    /// The table and the member that the program stands for.
+    pub fn operation(&self) -> Option<(&'static Operations, &'static Member)> {
+        match self.kind {
+            TargetKind::Operation(table, member) => Some((table, member)),
+            _ => None,
+        }
+    }
+
+    /// What stands for a function that returns nothing need return nothing.
+    pub fn returns_nothing(&self) -> bool {
+        matches!(self.kind, TargetKind::Operation(..)) && self.result == TypeId::VOID
+    }
+
+    /// The argument that lies at an offset of the context, by number; one past the last is what is returned, where
+    /// it is something.
+    fn argument_at(&self, btf: &Btf, off: i64) -> usize {
+        let words =
+            |id: TypeId| i64::from(btf.size_of(btf.resolve(id)).unwrap_or(8).max(1).next_multiple_of(8));
+        let mut end = 0;
+        for (number, argument) in self.arguments.iter().enumerate() {
+            end += words(*argument);
+            if off < end {
+                return number;
+            }
+        }
+        let count = self.arguments.len();
+        if self.result != TypeId::VOID && off < end + words(self.result) { count } else { count + 1 }
+    }
+
+    /// What the argument is beyond its type: what it gives, or whether it may be null.
+    fn given(&self, argument: usize) -> Option<Given> {
+        match self.kind {
+            TargetKind::Iterator(given) => {
+                given.iter().find(|row| row.0 as usize == argument).map(|row| row.1)
+            }
+            TargetKind::Operation(_, member) => (member.maybe_null >> argument & 1 == 1)
+                .then_some(Given::Object { trusted: true, maybe_null: true }),
+            TargetKind::Tracepoint => None,
+        }
+    }
+}
+
+/// The parameters and the result of a prototype.
+fn signature(btf: &Btf, prototype: TypeId) -> Option<(Vec<TypeId>, TypeId)> {
+    let Some(Type::Prototype { parameters, result }) = btf.get(prototype) else { return None };
+    Some((btf.parameters(parameters).iter().map(|p| p.of).collect(), btf.resolve(*result)))
 }
 
 impl<O: Observer> Verifier<O> {
     /// Finds what the program attaches to.
     pub(super) fn find_target(&mut self) -> Result<(), Rejection> {
-        let attach = self.input.expected_attach_type;
         let Some(kernel) = self.input.kernel_types.clone() else {
-            return Err(not_built("program type tracing without the kernel's BTF"));
+            let name = self.input.program_type.name;
+            return Err(not_built(format_args!("program type {name} without the kernel's BTF")));
         };
+        let target = match self.input.program_type.number {
+            STRUCT_OPS => self.find_operation(&kernel)?,
+            _ => self.find_traced(&kernel)?,
+        };
+        self.target = Some(target);
+        Ok(())
+    }
+
+    /// The tracepoint or iterator of a tracing program.
+    fn find_traced(&self, kernel: &KernelTypes) -> Result<Target, Rejection> {
+        let attach = self.input.expected_attach_type;
         let btf = &kernel.btf;
         let id = self.input.attach_type;
         if id == TypeId::VOID {
@@ -77,7 +141,7 @@ impl<O: Observer> Verifier<O> {
             }
             _ => return Err(not_built("program type tracing with this attach type")),
         };
-        let Some(Type::Prototype { parameters, .. }) = btf.get(prototype) else {
+        let Some((arguments, result)) = signature(btf, prototype) else {
             return Err(reject(Errno::EINVAL, ""));
         };
         let iterator = attach == ITERATOR;
@@ -89,11 +153,62 @@ impl<O: Observer> Verifier<O> {
         if iterator && !name.starts_with(ITERATOR_PREFIX) {
             return Err(reject(Errno::EINVAL, ""));
         }
+        let kind = match iterator {
+            true => TargetKind::Iterator(tracing::iterator(name).ok_or_else(|| reject(Errno::EINVAL, ""))?),
+            false => TargetKind::Tracepoint,
+        };
         // A tracepoint's first argument is the kernel's own.
         let skipped = usize::from(!iterator);
-        let arguments = btf.parameters(parameters).iter().skip(skipped).map(|p| p.of).collect();
-        self.target = Some(Target { name: short.to_string(), arguments, iterator });
-        Ok(())
+        Ok(Target { name: short.to_string(), arguments, skipped, result, kind })
+    }
+
+    /// The member of a table of operations that a struct_ops program stands for.
+    fn find_operation(&self, kernel: &KernelTypes) -> Result<Target, Rejection> {
+        let btf = &kernel.btf;
+        let (id, at) = (self.input.attach_type, self.input.expected_attach_type);
+        if !self.input.gpl_compatible {
+            return Err(reject(Errno::EINVAL, "struct ops programs must have a GPL compatible license"));
+        }
+        if id == TypeId::VOID {
+            return Err(reject(Errno::ENOTSUPP, ""));
+        }
+        let table = match btf.get(id) {
+            Some(Type::Struct { members, .. }) => tracing::operations(btf.name_of(id)).map(|t| (t, members)),
+            _ => None,
+        };
+        let Some((table, members)) = table else {
+            let message = format_args!("attach_btf_id {} is not a supported struct", id.0);
+            return Err(reject(Errno::ENOTSUPP, message));
+        };
+        let name = table.name;
+        let Some(field) = btf.members(members).get(at as usize) else {
+            let message = format_args!("attach to invalid member idx {at} of struct {name}");
+            return Err(reject(Errno::EINVAL, message));
+        };
+        let called = btf.text(field.name);
+        let prototype = match btf.get(btf.resolve(field.of)) {
+            Some(Type::Pointer { to }) => signature(btf, btf.resolve(*to)),
+            _ => None,
+        };
+        let Some((arguments, result)) = prototype else {
+            let message = format_args!("attach to invalid member {called}(@idx {at}) of struct {name}");
+            return Err(reject(Errno::EINVAL, message));
+        };
+        let sleepable = self.input.flags & flag::SLEEPABLE != 0;
+        let unsupported = |errno| {
+            Err(reject(errno, format_args!("attach to unsupported member {called} of struct {name}")))
+        };
+        let Some(member) = table.members.iter().find(|m| m.name == called) else {
+            return unsupported(Errno::ENOTSUPP);
+        };
+        if !member.plain && !member.sleepable {
+            return unsupported(Errno::ENOTSUPP);
+        }
+        if (sleepable && !member.sleepable) || (!sleepable && !member.plain) {
+            return unsupported(Errno::EINVAL);
+        }
+        let kind = TargetKind::Operation(table, member);
+        Ok(Target { name: called.to_string(), arguments, skipped: 0, result, kind })
     }
 
     /// What a load from the context gives.
@@ -109,24 +224,23 @@ impl<O: Observer> Verifier<O> {
         let (Some(target), Some(kernel)) = (self.target.clone(), self.input.kernel_types.clone()) else {
             return Err(outside());
         };
-        if write || off < 0 || off % i64::from(size) != 0 || off >= 8 * 12 {
+        if write || off < 0 || off % i64::from(size) != 0 || off >= CONTEXT_LEN {
             return Err(outside());
         }
         let name = &target.name;
         let say = |v: &mut Verifier<O>, text: core::fmt::Arguments| {
-            use core::fmt::Write;
             let _ = writeln!(v.log, "{text}");
         };
         if off % 8 != 0 {
             say(self, format_args!("func '{name}' offset {off} is not multiple of 8"));
             return Err(outside());
         }
-        let at = (off / 8) as usize;
-        let Some(argument) = target.arguments.get(at) else {
+        let btf = &kernel.btf;
+        let at = target.argument_at(btf, off);
+        let Some(argument) = target.arguments.get(at + target.skipped) else {
             say(self, format_args!("func '{name}' doesn't have {}-th argument", at + 1));
             return Err(outside());
         };
-        let btf = &kernel.btf;
         let id = btf.resolve(*argument);
         let Some(Type::Pointer { to }) = btf.get(id) else {
             if matches!(btf.get(id), Some(Type::Int { .. } | Type::Enum { .. })) {
@@ -142,10 +256,21 @@ impl<O: Observer> Verifier<O> {
             return Err(outside());
         }
         let pointed = btf.resolve(*to);
+        let object = |trusted| Kind::Typed {
+            of: TypeRef { source: TypeSource::Kernel, id: pointed },
+            trust: if trusted { Trust::TRUSTED } else { Trust::NONE },
+        };
+        // What the kernel's hook says of the argument goes before what its type says.
+        let given = match target.given(at) {
+            Some(Given::Buffer { read_only, maybe_null }) => Some((Kind::Buffer { read_only }, maybe_null)),
+            Some(Given::Object { trusted, maybe_null }) => Some((object(trusted), maybe_null)),
+            None => None,
+        };
+        if let Some((kind, maybe_null)) = given {
+            let id = if maybe_null { self.new_id() } else { 0 };
+            return Ok(Register { maybe_null, id, ..Register::pointer(kind) });
+        }
         match btf.get(pointed) {
-            Some(Type::Void | Type::Int { .. }) if target.iterator && at > 0 => {
-                return Err(not_built("a buffer in an iterator's context"));
-            }
             Some(Type::Struct { .. } | Type::Union { .. }) => {}
             Some(Type::Void | Type::Int { .. } | Type::Enum { .. }) => return Ok(Register::UNKNOWN),
             _ => {
@@ -154,13 +279,75 @@ impl<O: Observer> Verifier<O> {
                 return Err(outside());
             }
         }
-        let nullable =
-            NULLABLE_ARGUMENTS.iter().any(|row| row.0 == target.name && row.1 == at as u32 && row.2 != 0);
-        let maybe_null = if target.iterator { at > 0 } else { nullable };
-        let of = TypeRef { source: TypeSource::Kernel, id: pointed };
+        let tracepoint = matches!(target.kind, TargetKind::Tracepoint);
+        let maybe_null = tracepoint && tracing::may_be_null(name, at as u32);
         let text = btf.name_of(pointed).to_string();
         say(self, format_args!("func '{name}' arg{at} has btf_id {} type STRUCT '{text}'", pointed.0));
+        let promoted = target.operation().and_then(|(table, _)| {
+            let row = table.promotes.iter().find(|row| row.0 == text)?;
+            kernel.structure(row.1)
+        });
+        let of = TypeRef { source: TypeSource::Kernel, id: promoted.unwrap_or(pointed) };
         let id = if maybe_null { self.new_id() } else { 0 };
         Ok(Register { maybe_null, id, ..Register::pointer(Kind::Typed { of, trust: Trust::TRUSTED }) })
     }
+
+    /// A store to an object of the kernel's: the members that the program may change.
+    ///
+    /// # Errors
+    /// Says which members are not to be written.
+    pub(super) fn check_object_store(
+        &self,
+        object: &str,
+        of: TypeId,
+        off: u32,
+        size: u32,
+    ) -> Result<(), Rejection> {
+        let refuse = |text: core::fmt::Arguments| Err(reject(Errno::EACCES, text));
+        let operation = self.target.as_ref().and_then(Target::operation);
+        let members = match operation {
+            Some((table, _)) => tracing::writable(table.name, object),
+            None => None,
+        };
+        let (Some(members), Some((table, _)), Some(kernel)) = (members, operation, &self.input.kernel_types)
+        else {
+            return refuse(format_args!("only read is supported"));
+        };
+        let found = members.iter().find_map(|(path, anywhere)| {
+            let (start, end) = member_range(&kernel.btf, of, path)?;
+            let begins = if *anywhere { (start..end).contains(&off) } else { off == start };
+            begins.then_some(end)
+        });
+        let fits = found.is_some_and(|end| off.saturating_add(size) <= end);
+        match (table.name, found) {
+            _ if fits => Ok(()),
+            ("tcp_congestion_ops", None) => refuse(format_args!("no write support to {object} at off {off}")),
+            ("tcp_congestion_ops", Some(end)) => refuse(format_args!(
+                "write access at off {off} with size {size} beyond the member of {object} ended at {end}"
+            )),
+            _ => refuse(format_args!("write access at off {off} with size {size}")),
+        }
+    }
+}
+
+/// Where a member lies in a structure, by its names from the outermost; members without a name are looked into.
+pub(super) fn member_range(btf: &Btf, of: TypeId, path: &str) -> Option<(u32, u32)> {
+    let (mut id, mut start) = (btf.resolve(of), 0);
+    let names = path.split('.');
+    let mut end = btf.size_of(id)?;
+    for name in names {
+        let members = match btf.get(id) {
+            Some(Type::Struct { members, .. } | Type::Union { members, .. }) => btf.members(members),
+            _ => return None,
+        };
+        let member = members.iter().find(|m| btf.text(m.name) == name)?;
+        start += member.bit_offset / 8;
+        id = btf.resolve(member.of);
+        // A bit field takes the bytes that its bits lie in.
+        end = match member.bit_size {
+            0 => start + btf.size_of(id)?,
+            bits => start + (member.bit_offset % 8 + u32::from(bits)).div_ceil(8),
+        };
+    }
+    Some((start, end))
 }

@@ -234,9 +234,8 @@ impl<O: Observer> Verifier<O> {
         }
         let allocated = trust.has(Trust::ALLOCATED);
         if mode == Mode::Write && (!allocated || trust.has(Trust::UNTRUSTED)) {
-            if !self.may_write_kernel_object(&name, off as u32, size) {
-                return refuse(Errno::EACCES, format_args!("only read is supported"));
-            }
+            self.check_object_store(&name, of.id, off as u32, size)
+                .map_err(|rejection| rejection.of(base))?;
             return Ok(Register::UNKNOWN);
         }
         if allocated {
@@ -310,11 +309,6 @@ impl<O: Observer> Verifier<O> {
             return (tags, false);
         }
         (keep, false)
-    }
-
-    /// Members of kernel objects that programs of a type may write: none is built.
-    fn may_write_kernel_object(&self, _name: &str, _off: u32, _size: u32) -> bool {
-        false
     }
 
     /// The fields of a type that are more than bytes.
