@@ -5,7 +5,8 @@ use core::fmt::Write;
 
 use super::observer::Observer;
 use super::state::{MAX_FRAMES, MAX_STACK};
-use super::{Rejection, Verifier, cfg, policy, reject};
+use super::walk::TAIL_CALL;
+use super::{Rejection, Verifier, cfg, policy, reject, tracing};
 use crate::errno::Errno;
 use crate::image::{Access, Array, Function, Image};
 use crate::isa::{CallTarget, Imm64, Insn, Pc, Reg};
@@ -31,6 +32,7 @@ impl<O: Observer> Verifier<O> {
                 called.filter_map(|to| self.functions.iter().position(|g| i64::from(g.start) == to)).collect()
             })
             .collect();
+        let private = self.has_private_stacks();
         // A path of functions, each with the next of its calls to look at.
         let later = self.called_back.iter().filter(|(_, later)| **later).map(|(f, _)| *f);
         let mut begins: Vec<usize> = core::iter::once(0).chain(later).collect();
@@ -45,9 +47,8 @@ impl<O: Observer> Verifier<O> {
             let (function, this) = (*function, *next);
             *next += 1;
             if this == 0 {
-                let depth: u32 =
-                    path.iter().map(|(f, _)| self.functions[*f].stack_depth.next_multiple_of(16)).sum();
-                if depth > MAX_STACK {
+                let depth: u32 = path.iter().map(|(f, _)| self.stack_depth(*f).next_multiple_of(16)).sum();
+                if depth > MAX_STACK && !private {
                     let count = path.len();
                     let message = format_args!("combined stack size of {count} calls is {depth}. Too large");
                     return Err(reject(Errno::EACCES, message));
@@ -76,6 +77,31 @@ impl<O: Observer> Verifier<O> {
         Ok(())
     }
 
+    /// The stack that a function needs, without what is taken out once all was walked.
+    fn stack_depth(&self, function: usize) -> u32 {
+        let depth = self.functions[function].stack_depth;
+        if self.walked { self.fast_calls.depth(function, depth) } else { depth }
+    }
+
+    /// Whether each function has a stack of its own, so that those of a chain of calls don't add up: in
+    /// programs that may interrupt each other, without tail calls.
+    fn has_private_stacks(&self) -> bool {
+        let tail_calls =
+            self.insns.iter().any(|i| matches!(i, Ok(Insn::Call(CallTarget::Helper(TAIL_CALL)))));
+        let program = &self.input;
+        let traces = program.program_type.number == tracing::TRACING
+            && program.expected_attach_type == tracing::RAW_TRACEPOINT;
+        !tail_calls && (traces || policy::PRIVATE_STACKS.contains(&program.program_type.number))
+    }
+
+    /// Bytes of stack that an accepted function gets for what its instructions are replaced by.
+    fn more_stack(&self, function: &cfg::Function) -> u32 {
+        let goto = if self.has_may_goto(function) { policy::MAY_GOTO_STACK } else { 0 };
+        let mut inlined = self.inlined.range(function.start..function.end);
+        let loops = if inlined.any(|(_, to)| to.is_some()) { policy::INLINED_LOOP_STACK } else { 0 };
+        goto + loops
+    }
+
     /// The first instruction of a function that throws an exception.
     fn throws(&self, function: usize) -> Option<u32> {
         let f = &self.functions[function];
@@ -87,10 +113,17 @@ impl<O: Observer> Verifier<O> {
             let _ = self.log.write_str("verification time 0 usec\nstack depth ");
             // A function that is never reached is no part of an accepted program any more.
             let reached = |f: &cfg::Function| (f.start..f.end).any(|at| self.seen[at as usize].walked);
-            for (at, function) in self.functions.iter().filter(|f| !accepted || reached(f)).enumerate() {
+            let functions = self.functions.iter().enumerate().filter(|(_, f)| !accepted || reached(f));
+            let depth = |(at, f)| self.stack_depth(at) + if accepted { self.more_stack(f) } else { 0 };
+            let mut depths: Vec<u32> = functions.map(depth).collect();
+            // What an exception leads to is a function that the kernel adds.
+            let throws = |at: &usize| self.throws(*at).is_some_and(|pc| self.seen[pc as usize].walked);
+            if accepted && (0..self.functions.len()).any(|at| throws(&at)) {
+                depths.push(0);
+            }
+            for (at, depth) in depths.iter().enumerate() {
                 let plus = if at == 0 { "" } else { "+" };
-                let more = if accepted && self.has_may_goto(function) { policy::MAY_GOTO_STACK } else { 0 };
-                let _ = write!(self.log, "{plus}{}", function.stack_depth + more);
+                let _ = write!(self.log, "{plus}{depth}");
             }
             let _ = self.log.write_char('\n');
         }

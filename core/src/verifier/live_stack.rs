@@ -140,8 +140,9 @@ impl LiveStack {
     /// An instruction reads slots of a frame.
     pub(super) fn read(&mut self, id: InstanceId, pc: Pc, frame: usize, slots: u64) {
         let masks = self.masks(id, frame, pc);
-        if masks.read & slots != slots {
-            masks.read |= slots;
+        masks.read |= slots;
+        // What is live before the instruction anyway changes nothing.
+        if slots & !masks.live != 0 {
             self.instances[id.0 as usize].changed = true;
         }
     }

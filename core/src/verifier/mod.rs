@@ -34,6 +34,7 @@ pub mod cfg;
 mod compare;
 pub mod domain;
 mod dynptrs;
+mod fast_calls;
 mod finish;
 mod frames;
 pub mod function_types;
@@ -85,6 +86,7 @@ use crate::object::btf::{Btf, TypeId};
 use crate::program::ProgramType;
 
 use cfg::{Code, Function, Marks};
+use fast_calls::FastCalls;
 use function_types::{FunctionFacts, FunctionType};
 use live_stack::LiveStack;
 use log::Log;
@@ -321,6 +323,9 @@ pub struct Verifier<O> {
     /// The function that is being verified by itself: 0 is the program's own.
     verifying: usize,
     live_stack: LiveStack,
+    fast_calls: FastCalls,
+    /// Every path was walked, and all ended well.
+    walked: bool,
     /// Slots, by frame, that the instruction being walked overwrites.
     overwritten: [u64; state::MAX_FRAMES],
     maps: Vec<MapInfo>,
@@ -377,6 +382,8 @@ impl<O: Observer> Verifier<O> {
             function_facts: Vec::new(),
             verifying: 0,
             live_stack: LiveStack::default(),
+            fast_calls: FastCalls::default(),
+            walked: false,
             overwritten: [0; state::MAX_FRAMES],
             maps: Vec::new(),
             cpus: environment.cpus(),
@@ -449,6 +456,7 @@ impl<O: Observer> Verifier<O> {
         self.mark_callbacks();
         let code = Code { raw: &self.input.code, insns: &self.insns };
         self.live_stack = LiveStack::new(&code, &self.functions, &self.marks);
+        self.find_fast_calls();
         self.find_function_effects();
         self.log_live_registers();
         self.check_program_prototype();
@@ -467,6 +475,7 @@ impl<O: Observer> Verifier<O> {
                 Ok(false) => match self.next_global_function() {
                     Ok(true) => {}
                     Ok(false) => {
+                        self.walked = true;
                         let checked = self.check_stack_depth();
                         self.end(checked);
                     }

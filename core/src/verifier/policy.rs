@@ -29,3 +29,8 @@ pub const MAX_PACKET_OFFSET: u64 = 0xffff;
 pub const MAX_ROUNDS: u32 = 64;
 /// Bytes of stack that a function with a `may_goto` gets more, for its budget and its clock.
 pub const MAY_GOTO_STACK: u32 = 16;
+/// Bytes of stack that a function with a `bpf_loop` made of instructions gets more, for three registers.
+pub const INLINED_LOOP_STACK: u32 = 24;
+/// Program types whose functions have stacks of their own: kprobe, tracepoint, perf_event, raw_tracepoint. Of
+/// tracing programs those of raw tracepoints do too.
+pub const PRIVATE_STACKS: &[u32] = &[2, 5, 7, 17];

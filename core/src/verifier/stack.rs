@@ -71,6 +71,8 @@ impl<O: Observer> Verifier<O> {
         frame.reach(place(least).0);
         let function = &mut self.functions[usize::from(frame.function)];
         function.stack_depth = function.stack_depth.max((-least) as u32).next_multiple_of(8);
+        // Of whichever frame, the function that runs is the one that does it.
+        self.fast_calls.touched(self.state.frame().function.into(), self.pc, least);
         Ok(())
     }
 

@@ -19,7 +19,7 @@ pub(super) const TRACING: u32 = 26;
 /// `BPF_PROG_TYPE_STRUCT_OPS`
 pub(super) const STRUCT_OPS: u32 = 27;
 /// `BPF_TRACE_RAW_TP` and `BPF_TRACE_ITER`, expected attach types.
-const RAW_TRACEPOINT: u32 = 23;
+pub(super) const RAW_TRACEPOINT: u32 = 23;
 pub(super) const ITERATOR: u32 = 28;
 /// What a tracepoint's BTF typedef is called.
 const TRACEPOINT_PREFIX: &str = "btf_trace_";

@@ -17,7 +17,7 @@ use crate::object::btf::TypeId;
 use crate::object::btf::kernel::KernelTypes;
 
 /// `bpf_tail_call`
-const TAIL_CALL: i32 = 12;
+pub(super) const TAIL_CALL: i32 = 12;
 
 /// Where control goes after an instruction was walked.
 pub(super) enum Next {
