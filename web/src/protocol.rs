@@ -24,6 +24,13 @@ pub enum Document {
         /// Its bytes.
         bytes: Vec<u8>,
     },
+    /// A C program, which the page compiles before the worker opens it.
+    C {
+        /// The text.
+        text: String,
+        /// The object that the text compiles to, once it is there.
+        object: Option<Vec<u8>>,
+    },
 }
 
 /// A change of the system, in the order that the user made them. Replayed, they give the same maps.
@@ -225,6 +232,13 @@ pub struct Problem {
     pub column: u32,
     /// What is wrong, and what would be right.
     pub message: String,
+}
+
+impl Problem {
+    /// Whether it is a compiler's warning or note: the document can be opened all the same.
+    pub fn is_advice(&self) -> bool {
+        self.message.contains("warning: ") || self.message.contains("note: ")
+    }
 }
 
 /// What a document holds.

@@ -1,7 +1,7 @@
 //! Building the page into `dist`.
 
 use crate::{root, stage};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -13,12 +13,29 @@ pub fn npm_packages() -> Result<()> {
 
 /// Builds the page in release mode; gives back its folder.
 pub fn build() -> Result<PathBuf> {
+    npm_packages()?;
     // trunk is told to stay offline, so that it takes the pinned tools: crates come first.
     stage::run(&mut stage::command("cargo", &["fetch", "--locked", "--quiet"]))?;
     stage::run(&mut stage::command("trunk", &["build", "--release"]))?;
     let folder = root().join("dist");
     name_by_content(&folder)?;
+    add_compilers(&folder)?;
     Ok(folder)
+}
+
+/// Puts the C compilers beside the page, and their worker's name into it.
+fn add_compilers(folder: &Path) -> Result<()> {
+    let script = root().join("www/clang/bundle.js");
+    let mut node = stage::command("node", &[]);
+    let output = node.arg(script).arg(folder).stderr(std::process::Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "the compilers could not be bundled: is `npm ci` done in www?");
+    let name = String::from_utf8(output.stdout)?;
+    let path = folder.join("index.html");
+    let text = fs::read_to_string(&path)?;
+    let place = "clang/worker.js";
+    ensure!(text.contains(place), "index.html names no {place}");
+    fs::write(&path, text.replace(place, name.trim()))?;
+    Ok(())
 }
 
 /// Files that trunk names without a hash, each before those that speak of it.

@@ -112,8 +112,12 @@ fn wasm() -> Result<()> {
 
 fn page_tests() -> Result<()> {
     let browser = tools::browser()?;
-    page::npm_packages()?;
     page::build()?;
+    let tsc = root().join("www/node_modules/.bin/tsc");
+    let modules =
+        ["--target", "esnext", "--module", "nodenext", "--lib", "esnext,webworker,webworker.iterable"];
+    let mut types = stage::command(tsc, &["--noEmit", "--allowJs", "--checkJs", "--strict"]);
+    stage::run(types.args(modules).arg("clang/worker.js").current_dir(root().join("www")))?;
     let mut test = stage::command("npm", &["test"]);
     stage::run(test.current_dir(root().join("www")).env("CHROMIUM", &browser.chromium))
 }

@@ -4,7 +4,7 @@ use super::dialog::Dialog;
 use super::keys;
 use super::{App, Msg, Pane, Phase};
 use crate::gallery;
-use crate::protocol::{Input, Verdict};
+use crate::protocol::{Document, Input, Verdict};
 use crate::session::{Origin, Theme};
 use yew::html::Scope;
 use yew::prelude::*;
@@ -47,16 +47,26 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
 fn verdict(app: &App) -> Html {
     match (&app.phase, &app.outcome) {
         (Phase::Opening, _) => html! { <span class="muted">{"Opening …"}</span> },
+        (Phase::Compiling(None), _) => html! { <span class="muted">{"Compiling …"}</span> },
+        (Phase::Compiling(Some((done, total))), _) => {
+            let megabytes = |bytes: &f64| format!("{:.0}", bytes / 1e6);
+            html! {
+                <span class="muted">{ format!("Fetching the compilers … {} of {} MB", megabytes(done), megabytes(total)) }
+                    { " " }<progress aria-label="Compilers fetched" value={done.to_string()} max={total.to_string()} /></span>
+            }
+        }
         (Phase::Verifying(0), Some(outcome)) => sentence(outcome.verdict, &outcome.sentence, true),
         (Phase::Verifying(walked), _) => {
             html! { <span class="muted">{ format!("Verifying … {} instructions walked", grouped(*walked)) }</span> }
         }
         (Phase::Refused, _) => {
-            let first = app.problems.first().map_or("the program can't be read".into(), |p| match p.line {
+            let c = matches!(app.document, Some(Document::C { .. }));
+            let worst = app.problems.iter().find(|p| !p.is_advice()).or(app.problems.first());
+            let first = worst.map_or("the program can't be read".into(), |p| match p.line {
                 0 => p.message.clone(),
                 line => format!("line {line}: {}", p.message),
             });
-            html! { <><strong class="bad">{"✕ Not readable"}</strong>{ " " }<span class="sentence">{ first }</span></> }
+            html! { <><strong class="bad">{ if c { "✕ Does not compile" } else { "✕ Not readable" } }</strong>{ " " }<span class="sentence">{ first }</span></> }
         }
         (Phase::Broken(why), _) => {
             html! { <><strong class="bad">{"✕ Engine stopped"}</strong>{ " " }<span class="sentence">{ why.clone() }</span></> }
@@ -133,9 +143,10 @@ pub fn gallery(app: &App, link: &Scope<App>) -> Html {
         <Dialog title="Gallery" onclose={link.callback(|()| Msg::Gallery(false))}>
             <ul class="examples">{ for gallery::examples().map(row) }</ul>
             <div class="foot">
-                { file_button(link, "Open a file", ".o,.s,.asm,.txt,.bpf,.pcap,.cap,.glasshive") }
+                { file_button(link, "Open a file", ".o,.c,.s,.asm,.txt,.bpf,.pcap,.cap,.glasshive") }
+                <button onclick={link.callback(|_: MouseEvent| Msg::TypeC(None))}>{"Type C"}</button>
                 <button onclick={link.callback(|_: MouseEvent| Msg::Blank)}>{"Type assembly"}</button>
-                <span class="muted">{"An object that clang built, assembly, or a capture; dropped on the page, it opens too."}</span>
+                <span class="muted">{"C, an object that clang built, assembly, or a capture; dropped on the page, it opens too."}</span>
             </div>
         </Dialog>
     }

@@ -40,10 +40,10 @@ impl App {
         }
         match String::from_utf8(bytes) {
             Ok(text) if ending != "c" => self.replace(ctx, own(Document::Assembly { text })),
-            Ok(_) => {
-                self.trouble = Some(format!(
-                    "{name} is C: build it first (clang -target bpf -O2 -g -c {name}) and open the object"
-                ));
+            Ok(text) => {
+                self.replace(ctx, own(Document::C { text, object: None }));
+                self.session.packet = sample_packet("");
+                self.save();
             }
             Err(_) => self.trouble = Some(format!("{name} is no ELF object, no capture and no text")),
         }

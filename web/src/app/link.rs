@@ -23,7 +23,8 @@ impl Link {
     /// # Errors
     /// Where the browser has no workers.
     pub fn start(heard: Callback<Event>, failed: Callback<String>) -> Result<Link, String> {
-        let worker = Worker::new(&script()).map_err(|_| "this browser starts no workers".to_owned())?;
+        let script = format!("./{}", named_in("worker", "worker_loader.js"));
+        let worker = Worker::new(&script).map_err(|_| "this browser starts no workers".to_owned())?;
         let waiting = Rc::new(RefCell::new(Some(Vec::new())));
         let queue = waiting.clone();
         let target = worker.clone();
@@ -67,12 +68,12 @@ impl Drop for Link {
     }
 }
 
-/// The worker's script, whose name changes with the build: `index.html` says it.
-fn script() -> String {
+/// The name of a script, which changes with the build: `index.html` says it in a `meta` element.
+pub fn named_in(meta: &str, otherwise: &str) -> String {
     let document = web_sys::window().and_then(|w| w.document());
-    let meta = document.and_then(|d| d.query_selector("meta[name=worker]").ok()).flatten();
-    let name = meta.and_then(|m| m.get_attribute("content"));
-    format!("./{}", name.as_deref().unwrap_or("worker_loader.js"))
+    let meta = document.and_then(|d| d.query_selector(&format!("meta[name={meta}]")).ok()).flatten();
+    let name = meta.and_then(|m| m.get_attribute("content")).filter(|name| !name.is_empty());
+    name.unwrap_or_else(|| otherwise.to_owned())
 }
 
 fn post(worker: &Worker, request: &Request) {

@@ -1,6 +1,7 @@
 //! The page: it owns the [`Session`] and small summaries of what the worker found, and draws.
 
 mod bar;
+mod compiler;
 mod dialog;
 mod events;
 mod explain;
@@ -42,6 +43,8 @@ pub fn start() {
 pub enum Phase {
     /// The document is being fetched or read.
     Opening,
+    /// A C program is being compiled; so many bytes of the compilers are there, of so many, while they come.
+    Compiling(Option<(f64, f64)>),
     /// So many instructions were walked.
     Verifying(u32),
     /// The outcome is there.
@@ -77,6 +80,8 @@ pub enum Pane {
 pub struct App {
     session: Session,
     link: Option<Link>,
+    /// Started with the first C program.
+    compiler: Option<compiler::Compiler>,
     /// Of the document that the worker was asked to open last.
     generation: u32,
     document: Option<Document>,
@@ -155,6 +160,12 @@ pub enum Msg {
     Draft(String),
     /// The user paused; which key was the last.
     Settled(u32),
+    /// The compilers' worker said something.
+    Compiler(compiler::Heard),
+    /// A C text to type into: an example's, or a beginning.
+    TypeC(Option<String>),
+    /// An example's source, or why it is not there.
+    FetchedC(String, Result<Vec<u8>, String>),
     /// Back to what the text was made from.
     Undo,
     /// Insert the suggested lines.
@@ -237,6 +248,7 @@ impl Component for App {
         let mut app = App {
             session,
             link: None,
+            compiler: None,
             generation: 0,
             document: None,
             phase: Phase::Opening,
@@ -287,7 +299,8 @@ impl Component for App {
 
     fn view(&self, ctx: &Context<Self>) -> Html {
         let link = ctx.link();
-        let dim = matches!(self.phase, Phase::Opening | Phase::Verifying(_)) && self.outcome.is_some();
+        let dim = matches!(self.phase, Phase::Opening | Phase::Compiling(_) | Phase::Verifying(_))
+            && self.outcome.is_some();
         let pane = match self.pane {
             Pane::Program => "show-program",
             Pane::Explore => "show-explore",
@@ -329,6 +342,7 @@ impl App {
                 Phase::Broken(why) => {
                     format!("The engine stopped: {why}. Open the program again, or reload.")
                 }
+                Phase::Compiling(_) => compiler::ABOUT.into(),
                 Phase::Refused => "There is nothing to explore until the program can be read.".into(),
                 _ => "Verifying …".into(),
             };

@@ -12,7 +12,12 @@ use yew::prelude::*;
 
 /// The pane.
 pub fn view(app: &App, link: &Scope<App>) -> Html {
+    let c = matches!(app.document, Some(Document::C { .. }));
     let object = matches!(app.document, Some(Document::Object { .. }));
+    let example = match &app.session.origin {
+        Origin::Gallery { id } if object => Some(id.clone()),
+        _ => None,
+    };
     let forked = matches!(&app.session.origin, Origin::Own { from: Some(_), .. });
     let switch = |editing: bool, name: &'static str| {
         html! {
@@ -24,8 +29,12 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
         <>
             <div class="tools">
                 <div class="switch" role="group" aria-label="View of the program">
-                    { switch(false, if object { "C and instructions" } else { "Instructions" }) }
-                    { switch(true, "Edit") }
+                    { switch(false, if object || c { "C and instructions" } else { "Instructions" }) }
+                    { switch(true, if c { "Edit C" } else { "Edit" }) }
+                    if let Some(id) = example {
+                        <button aria-pressed="false" title={super::compiler::ABOUT}
+                            onclick={link.callback(move |_: MouseEvent| Msg::TypeC(Some(id.clone())))}>{"Edit C"}</button>
+                    }
                 </div>
                 { chooser(app, link) }
                 if forked {
@@ -33,7 +42,7 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
                         onclick={link.callback(|_: MouseEvent| Msg::Undo)}>{"Undo"}</button>
                 }
             </div>
-            if app.editing { { editor(app, link, object) } } else { { listing(app, link) } }
+            if app.editing { { editor(app, link, object, c) } } else { { listing(app, link) } }
         </>
     }
 }
@@ -57,7 +66,7 @@ fn chooser(app: &App, link: &Scope<App>) -> Html {
     }
 }
 
-fn editor(app: &App, link: &Scope<App>, object: bool) -> Html {
+fn editor(app: &App, link: &Scope<App>, object: bool, c: bool) -> Html {
     let oninput = link.callback(|event: InputEvent| {
         let area: HtmlTextAreaElement = event.target_unchecked_into();
         Msg::Draft(area.value())
@@ -66,12 +75,14 @@ fn editor(app: &App, link: &Scope<App>, object: bool) -> Html {
     html! {
         <div class="editor">
             if object { <p class="note">{ note }</p> }
-            <textarea aria-label="Assembly" class="mono" spellcheck="false" autocomplete="off" autocapitalize="off"
+            if c { <p class="note">{ super::compiler::ABOUT }</p> }
+            <textarea aria-label={if c { "C" } else { "Assembly" }} class="mono" spellcheck="false" autocomplete="off" autocapitalize="off"
                 wrap="off" value={app.draft.clone()} {oninput}
-                aria-invalid={(!app.problems.is_empty()).to_string()} aria-describedby="problems" />
+                aria-invalid={app.problems.iter().any(|p| !p.is_advice()).to_string()} aria-describedby="problems" />
             <ul id="problems" class="problems" aria-label="Problems">
                 { for app.problems.iter().map(|problem| html! {
-                    <li><span class="bad">{"✕ "}</span>
+                    <li class={classes!(problem.is_advice().then_some("advice"))}>
+                        <span class={if problem.is_advice() { "muted" } else { "bad" }}>{ if problem.is_advice() { "· " } else { "✕ " } }</span>
                         if problem.line > 0 { <span class="mono">{ format!("{}:{} ", problem.line, problem.column) }</span> }
                         { problem.message.clone() }</li>
                 }) }

@@ -1,7 +1,7 @@
 //! What the page does when something happens.
 
 use super::link::Link;
-use super::{App, Msg, Phase, Shown, share};
+use super::{App, Msg, Phase, Shown, compiler, share};
 use crate::protocol::{Action, Document, Input, NodeKind, Request, Verdict};
 use crate::session::{Origin, Session, Shared, Tab, Theme};
 use crate::{gallery, hex, packets};
@@ -99,15 +99,26 @@ impl App {
         if matches!(self.phase, Phase::Broken(_)) {
             self.restart(ctx);
         }
-        if let Document::Assembly { text } = &document
+        if let Document::Assembly { text } | Document::C { text, .. } = &document
             && !self.editing
         {
             self.draft.clone_from(text);
         }
+        self.document = Some(document.clone());
+        let document = match document {
+            Document::C { text, object: None } => {
+                self.compile(ctx, &text);
+                return self.save();
+            }
+            Document::C { object: Some(bytes), .. } => Document::Object { name: "program.o".into(), bytes },
+            document => document,
+        };
         self.generation += 1;
         self.phase = Phase::Verifying(0);
-        self.problems.clear();
-        self.document = Some(document.clone());
+        if !matches!(self.document, Some(Document::C { .. })) {
+            // Of C, what the compiler warned of stays.
+            self.problems.clear();
+        }
         self.ask(Request::Open {
             generation: self.generation,
             document,
@@ -139,11 +150,16 @@ impl App {
     /// Goes on with a changed document: what the user wrote into maps stays, runs do not.
     pub(super) fn fork(&mut self, ctx: &Context<App>, text: String) {
         let from = match &self.session.origin {
-            Origin::Own { document: Document::Assembly { .. }, from, .. } => from.clone(),
+            Origin::Own { document: Document::Assembly { .. } | Document::C { .. }, from, .. } => {
+                from.clone()
+            }
             origin => Some(Box::new(origin.clone())),
         };
         let title = self.title();
-        let document = Document::Assembly { text };
+        let document = match self.document {
+            Some(Document::C { .. }) => Document::C { text, object: None },
+            _ => Document::Assembly { text },
+        };
         self.session.origin = Origin::Own { title, document: document.clone(), from };
         self.session.program = 0;
         self.session.step = None;
@@ -230,6 +246,37 @@ impl App {
                 self.editing = true;
                 self.pane = super::Pane::Program;
             }
+            Msg::Compiler(heard) => self.compiled(ctx, heard),
+            Msg::TypeC(None) => {
+                let document = Document::C { text: compiler::BEGINNING.into(), object: None };
+                self.replace(ctx, Origin::Own { title: "C".into(), document, from: None });
+                self.session.packet = sample_packet("");
+                self.editing = true;
+                self.pane = super::Pane::Program;
+            }
+            Msg::TypeC(Some(id)) => {
+                let link = ctx.link().clone();
+                spawn_local(async move {
+                    let text = fetch(&format!("./examples/{id}.c")).await;
+                    link.send_message(Msg::FetchedC(id, text));
+                });
+                return false;
+            }
+            Msg::FetchedC(id, Ok(text)) => {
+                if self.session.origin != (Origin::Gallery { id }) {
+                    return false;
+                }
+                let text = String::from_utf8_lossy(&text).into_owned();
+                let title = self.title();
+                let from = Some(Box::new(self.session.origin.clone()));
+                self.draft.clone_from(&text);
+                self.editing = true;
+                self.session.step = None;
+                let document = Document::C { text, object: None };
+                self.session.origin = Origin::Own { title, document: document.clone(), from };
+                self.open(ctx, document);
+            }
+            Msg::FetchedC(_, Err(error)) => self.trouble = Some(error),
             Msg::Draft(text) => {
                 self.draft = text;
                 self.typed += 1;
@@ -237,8 +284,8 @@ impl App {
                 later(PAUSE, move || link.send_message(Msg::Settled(typed)));
             }
             Msg::Settled(typed) => {
-                let unchanged =
-                    matches!(&self.document, Some(Document::Assembly { text }) if *text == self.draft);
+                let unchanged = matches!(&self.document,
+                    Some(Document::Assembly { text } | Document::C { text, .. }) if *text == self.draft);
                 if typed != self.typed || unchanged {
                     return false;
                 }

@@ -35,6 +35,10 @@ impl Source {
                 let object = from_assembly(&assembly);
                 Ok(Source { object, text: Some(Text { text, lines: assembly.lines }) })
             }
+            Document::C { object: None, .. } => Err(vec![problem("the C program is not compiled".into())]),
+            Document::C { object: Some(bytes), .. } => {
+                Self::read(Document::Object { name: "program.o".into(), bytes })
+            }
             Document::Object { name, bytes } => match Object::parse(&bytes) {
                 Ok(object) if object.programs.is_empty() => {
                     Err(vec![problem(format!("{name}: no program is in it"))])

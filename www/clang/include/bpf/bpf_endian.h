@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Between the network's byte order and that of the machine, which is little-endian here. */
+#pragma once
+
+#define bpf_htons(x) __builtin_bswap16(x)
+#define bpf_ntohs(x) __builtin_bswap16(x)
+#define bpf_htonl(x) __builtin_bswap32(x)
+#define bpf_ntohl(x) __builtin_bswap32(x)
+#define bpf_cpu_to_be64(x) __builtin_bswap64(x)
+#define bpf_be64_to_cpu(x) __builtin_bswap64(x)
