@@ -36,7 +36,7 @@ def around(*slots):
             + b"".join(fill(o, r) for o, r in reversed(slots)))
 
 
-INIT = b"".join(mov(r, r) for r in range(6))
+INIT = b"".join(mov(r, r) for r in (0, 1, 2, 3, 4, 5, 6))
 UNKNOWN = call(RANDOM) + insn(0xbf, 6, 0)
 
 

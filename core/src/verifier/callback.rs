@@ -179,7 +179,9 @@ impl<O: Observer> Verifier<O> {
 
     /// What a callback returns, as it ends.
     pub(super) fn check_callback_result(&mut self, callback: CallbackFrame) -> Result<(), Rejection> {
+        let shown = self.changed;
         let r0 = self.read(Reg::R0)?;
+        self.changed = shown;
         if !r0.is_scalar() {
             return Err(reject(Errno::EACCES, "R0 not a scalar value").of(Reg::R0));
         }

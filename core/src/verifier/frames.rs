@@ -42,6 +42,7 @@ impl<O: Observer> Verifier<O> {
 
     pub(super) fn return_local(&mut self, _pc: Pc) -> Result<Next, Rejection> {
         let current = self.state.current();
+        self.live_stack.update(&self.state, &mut self.log);
         let r0 = *self.state.register(Reg::R0);
         if matches!(r0.kind, Kind::Stack { .. }) {
             return Err(reject(Errno::EINVAL, "cannot return stack pointer to the caller").of(Reg::R0));
@@ -53,7 +54,6 @@ impl<O: Observer> Verifier<O> {
         // A callback comes back to the call, which may call it once more.
         let after = u32::from(callback.is_none());
         let back = Pc(self.state.frame().call_site.map_or(0, |pc| pc.0 + after));
-        self.live_stack.update(&self.state, &mut self.log);
         if self.log.shows_instructions() {
             let _ = self.log.write_str("returning from callee:\n");
             self.log_frame(current, None);

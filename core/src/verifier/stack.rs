@@ -72,7 +72,9 @@ impl<O: Observer> Verifier<O> {
         let function = &mut self.functions[usize::from(frame.function)];
         function.stack_depth = function.stack_depth.max((-least) as u32).next_multiple_of(8);
         // Of whichever frame, the function that runs is the one that does it.
-        self.fast_calls.touched(self.state.frame().function.into(), self.pc, least);
+        if size > 0 {
+            self.fast_calls.touched(self.state.frame().function.into(), self.pc, least);
+        }
         Ok(())
     }
 
