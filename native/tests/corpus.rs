@@ -6,10 +6,11 @@
 
 mod cases;
 
-use cases::corpus::{Btfs, Case, Environment, kernel_types, read};
+use cases::corpus::{Answer, Btfs, Case, Environment, kernel_types, read};
 use cases::{say, shared};
 use glasshive::object::btf::kernel::KernelTypes;
-use glasshive_native::oracle::calls::{TestRun, errno_name};
+use glasshive::syscall::capability;
+use glasshive_native::oracle::calls::{Loaded, TestRun, errno_name};
 use glasshive_native::oracle::log::{last_message, stats, without_addresses};
 use glasshive_native::oracle::{Bpf, Fresh};
 use glasshive_native::process::possible_cpus;
@@ -20,9 +21,21 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// What can agree: a letter in the file, and a column's name.
-const ASPECTS: [(char, &str); 6] =
-    [('v', "verdict"), ('e', "errno"), ('m', "message"), ('p', "processed"), ('s', "states"), ('r', "runs")];
+/// What can agree: a letter in the file, and a column's name. The last four are of loaders with few capabilities.
+const ASPECTS: [(char, &str); 10] = [
+    ('v', "verdict"),
+    ('e', "errno"),
+    ('m', "message"),
+    ('p', "processed"),
+    ('s', "states"),
+    ('r', "runs"),
+    ('V', "few:verdict"),
+    ('E', "few:errno"),
+    ('M', "few:message"),
+    ('P', "few:process"),
+];
+/// Where those begin.
+const FEW: usize = 6;
 
 /// In which aspects a case agrees, and to which it applies.
 #[derive(Clone, Copy, Default)]
@@ -40,15 +53,18 @@ fn score(case: &Case, btfs: &Btfs, types: &Arc<KernelTypes>) -> Result<Score, St
     let system = Fresh::new(possible_cpus()).map_err(|error| error.to_string())?;
     let system = system.with_kernel_types(Arc::clone(types));
     let live = &case.live;
-    let applies = [true, true, live.ret != 0, true, true, !live.runs.is_empty()];
-    let mut score = Score { applies, ..Score::default() };
+    let mut score = Score::default();
+    score.applies[..FEW].copy_from_slice(&[true, true, live.ret != 0, true, true, !live.runs.is_empty()]);
+    if let Some(few) = &live.capbpf {
+        score.applies[FEW..].copy_from_slice(&[true, true, few.ret != 0, true]);
+    }
     let environment = match Environment::new(case, btfs, &system) {
         Ok(environment) => environment,
         Err(_) => return Ok(score),
     };
     let loaded = environment.load(&case.prog, LOG_LEVEL, 1 << 20);
-    let verdict = (loaded.ret >= 0) == (live.ret == 0);
-    let expected = live.messages.last().map(|line| without_addresses(line)).unwrap_or_default();
+    let alike = agreeing(live, &loaded);
+    let verdict = alike[0];
     let counted = stats(&loaded.log);
     let states = counted.map(|s| (s.total_states, s.peak_states, s.max_states_per_insn));
     let expected_states =
@@ -68,17 +84,30 @@ fn score(case: &Case, btfs: &Btfs, types: &Arc<KernelTypes>) -> Result<Score, St
                 None => ran.ret == 0 && Some(ran.value) == run.retval,
             }
         });
-    score.agrees = [
+    score.agrees[..4].copy_from_slice(&alike);
+    score.agrees[4..FEW].copy_from_slice(&[verdict && states == expected_states, runs]);
+    score.unsafe_ = loaded.ret >= 0 && live.ret != 0;
+    system.close(loaded.ret);
+    if let Some(few) = &live.capbpf {
+        system.configure(|kernel| kernel.set_capabilities(capability::BPF | capability::NET_ADMIN));
+        let loaded = environment.load(&case.prog, LOG_LEVEL, 1 << 20);
+        score.agrees[FEW..].copy_from_slice(&agreeing(few, &loaded));
+        score.unsafe_ |= loaded.ret >= 0 && few.ret != 0;
+        system.close(loaded.ret);
+    }
+    Ok(score)
+}
+
+/// Whether an answer is the kernel's: verdict, errno, message, instructions processed.
+fn agreeing(live: &Answer, loaded: &Loaded) -> [bool; 4] {
+    let verdict = (loaded.ret >= 0) == (live.ret == 0);
+    let expected = live.messages.last().map(|line| without_addresses(line)).unwrap_or_default();
+    [
         verdict,
         loaded.ret.min(0) == live.ret,
         verdict && last_message(&loaded.log) == expected,
-        verdict && counted.map(|s| s.processed) == live.processed,
-        verdict && states == expected_states,
-        runs,
-    ];
-    score.unsafe_ = loaded.ret >= 0 && live.ret != 0;
-    system.close(loaded.ret);
-    Ok(score)
+        verdict && stats(&loaded.log).map(|s| s.processed) == live.processed,
+    ]
 }
 
 /// A case's name in the file: FNV-1a of its id.

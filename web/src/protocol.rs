@@ -401,6 +401,8 @@ pub struct Tree {
     pub by: Vec<u32>,
     /// Whether a kept state stands at the node's beginning.
     pub kept: Vec<bool>,
+    /// Whether a processor gets there by guess alone: no run goes that way.
+    pub guessed: Vec<bool>,
     /// The greatest rank.
     pub depth: u32,
     /// The greatest x.
@@ -417,6 +419,8 @@ pub enum NodeKind {
     /// Pruned by a state that was still being walked.
     Loop,
     Exit,
+    /// A guessed path's end.
+    Barrier,
     Error,
     Open,
 }

@@ -117,7 +117,9 @@ impl<'a> Claims<'a> {
             match segment.end {
                 End::Fork | End::Checkpoint => self.descend(&run)?,
                 End::Pruned { by, .. } => self.jump(by, pc)?,
-                End::Exit => return Err(lost("the path ended here, and the run goes on")),
+                End::Exit | End::Barrier => {
+                    return Err(lost("the path ended here, and the run goes on"));
+                }
                 End::Error | End::Open => return Err(lost("the path was not walked to its end")),
             }
         }
@@ -140,7 +142,7 @@ impl<'a> Claims<'a> {
         let mut why = String::from("no side of the fork leads here");
         for child in self.trace.children(self.segment) {
             let segment = &self.trace.segments()[child.0 as usize];
-            if segment.pc != pc.0 {
+            if segment.pc != pc.0 || segment.guessed {
                 continue;
             }
             let state = if segment.len > 0 { self.trace.state_at(segment.first) } else { None };

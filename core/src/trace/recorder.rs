@@ -1,5 +1,6 @@
 //! What is recorded, as the verifier works.
 
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -58,6 +59,7 @@ impl Recorder {
             children: Children::of(&self.tree.segments),
             program: self.program,
             segments: self.tree.segments,
+            barriers: self.tree.barriers,
             kept: self.tree.kept,
             pcs: self.pcs,
             logged: self.logged,
@@ -93,8 +95,8 @@ impl Observer for Recorder {
         self.states.fork(token);
         token
     }
-    fn resume(&mut self, token: u32, _pc: Pc) {
-        self.tree.resume(SegmentId(token));
+    fn resume(&mut self, token: u32, _pc: Pc, guessed: bool) {
+        self.tree.resume(SegmentId(token), guessed);
         self.states.resume(token);
     }
     fn kept(&mut self, _id: StateId, pc: Pc) {
@@ -107,6 +109,9 @@ impl Observer for Recorder {
     }
     fn exit(&mut self) {
         self.tree.exit();
+    }
+    fn barrier(&mut self, why: Option<&Rejection>) {
+        self.tree.barrier(why.map(|why| why.message.clone()));
     }
     fn relied(&mut self, on: Linked) {
         self.precision.relied(self.steps(), on);
@@ -134,6 +139,7 @@ impl Observer for Recorder {
 pub struct Trace {
     pub(super) program: Option<Program>,
     segments: Vec<Segment>,
+    barriers: Vec<(SegmentId, String)>,
     children: Children,
     kept: Vec<KeptState>,
     pcs: Vec<u32>,
@@ -157,6 +163,13 @@ impl Trace {
     /// The states that the verifier kept, by [`StateId`].
     pub fn kept_states(&self) -> &[KeptState] {
         &self.kept
+    }
+
+    /// Why a guessed path ends with a segment, in the words of the error that it would be elsewhere; `None` where
+    /// the segment ends otherwise, or at a barrier that was there already.
+    pub fn barrier(&self, segment: SegmentId) -> Option<&str> {
+        let at = self.barriers.binary_search_by_key(&segment, |(id, _)| *id).ok()?;
+        Some(&self.barriers[at].1)
     }
 
     /// The slot of a step; of the last one for a step past the end.

@@ -43,6 +43,7 @@ struct Rest {
     references: Vec<Reference>,
     sections: Sections,
     may_goto_depth: u32,
+    speculative: bool,
 }
 
 impl Rest {
@@ -60,14 +61,21 @@ impl Rest {
             history: _,
             sections,
             may_goto_depth,
+            speculative,
         } = state;
-        Rest { references: references.clone(), sections: *sections, may_goto_depth: *may_goto_depth }
+        Rest {
+            references: references.clone(),
+            sections: *sections,
+            may_goto_depth: *may_goto_depth,
+            speculative: *speculative,
+        }
     }
 
     fn is(&self, state: &State) -> bool {
         self.references == state.references
             && self.sections == state.sections
             && self.may_goto_depth == state.may_goto_depth
+            && self.speculative == state.speculative
     }
 }
 
@@ -526,6 +534,7 @@ impl States {
             state.references = rest.references.clone();
             state.sections = rest.sections;
             state.may_goto_depth = rest.may_goto_depth;
+            state.speculative = rest.speculative;
         }
         state
     }

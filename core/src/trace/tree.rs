@@ -1,5 +1,6 @@
 //! The exploration tree: segments, as the verifier begins and ends them.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::view::{Begin, End, KeptState, Segment, SegmentId, StateId, Step};
@@ -12,6 +13,10 @@ pub(super) struct Tree {
     pub kept: Vec<KeptState>,
     /// The next event begins a segment: how, and below which.
     next: Option<(Begin, Option<SegmentId>)>,
+    /// The path that is being walked is a guessed one.
+    guessed: bool,
+    /// Why guessed paths end where they do: by the segment, what the kernel said.
+    pub barriers: Vec<(SegmentId, String)>,
     /// Steps so far.
     steps: u32,
 }
@@ -29,7 +34,8 @@ impl Tree {
     fn open(&mut self, pc: Pc) -> &mut Segment {
         if let Some((begin, parent)) = self.next.take() {
             let first = Step(self.steps);
-            self.segments.push(Segment { parent, first, len: 0, pc: pc.0, begin, end: End::Open });
+            let guessed = self.guessed;
+            self.segments.push(Segment { parent, first, len: 0, pc: pc.0, begin, guessed, end: End::Open });
         }
         let last = self.segments.len() - 1;
         &mut self.segments[last]
@@ -54,12 +60,14 @@ impl Tree {
         id
     }
 
-    pub fn resume(&mut self, parent: SegmentId) {
+    pub fn resume(&mut self, parent: SegmentId, guessed: bool) {
+        self.guessed = guessed;
         self.next = Some((Begin::Resume, Some(parent)));
     }
 
     /// Takes up an entry: a function that is checked on its own.
     pub fn entry(&mut self) {
+        self.guessed = false;
         self.next = Some((Begin::Entry, None));
     }
 
@@ -83,6 +91,16 @@ impl Tree {
 
     pub fn exit(&mut self) {
         self.end(End::Exit);
+    }
+
+    pub fn barrier(&mut self, why: Option<String>) {
+        // An instruction that had forked may be where the path ends.
+        if self.next.take().is_none() {
+            self.end(End::Barrier);
+        }
+        if let (Some(id), Some(why)) = (self.id(), why) {
+            self.barriers.push((id, why));
+        }
     }
 
     pub fn rejected(&mut self, pc: Option<Pc>) {

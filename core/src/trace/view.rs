@@ -51,6 +51,8 @@ pub enum End {
     },
     /// The program, or the global function, returned.
     Exit,
+    /// A guessed path's end: the engine waits here for the real outcome.
+    Barrier,
     /// The program was rejected here.
     Error,
     /// Stopped by the host, or still being walked.
@@ -71,6 +73,9 @@ pub struct Segment {
     pub pc: u32,
     /// How it began.
     pub begin: Begin,
+    /// A processor gets here by guess alone: the verifier, without `CAP_PERFMON`, looks at what it would do
+    /// meanwhile. No run comes this way.
+    pub guessed: bool,
     /// How it ended.
     pub end: End,
 }

@@ -3,6 +3,7 @@
 use super::domain::{Scalar, alu};
 use super::observer::Observer;
 use super::register::{Kind, MemoryKind, Register};
+use super::speculation::Sum;
 use super::{Rejection, Verifier, policy, reject};
 use crate::errno::Errno;
 use crate::isa::{AluOp, ByteOrder, Insn, Operand, Reg, Size, Width};
@@ -167,21 +168,30 @@ impl<O: Observer> Verifier<O> {
                 let message = format_args!("R{} pointer {} pointer prohibited", dst.number(), operator(op));
                 return Err(reject(Errno::EACCES, message).of(dst));
             }
-            (false, true, Operand::Reg(_)) => {
+            (false, true, Operand::Reg(pointer_in)) => {
                 self.mark_precise(dst)?;
-                self.check_guessed(&b, dst, op)?;
                 let number = *self.state.register(dst);
-                return self.walk_pointer(width, op, dst, b, number, true);
+                return self.walk_pointer(
+                    width,
+                    Sum { op, dst, pointer: b, pointer_in, number, number_in: Some(dst) },
+                );
             }
             (true, false, src) => {
-                if let Operand::Reg(src) = src {
+                let number_in = match src {
+                    Operand::Reg(src) => Some(src),
+                    Operand::Imm(_) => None,
+                };
+                if let Some(src) = number_in {
                     self.mark_precise(src)?;
-                    self.check_guessed(&a, dst, op)?;
                 }
-                return self.walk_pointer(width, op, dst, a, b, false);
+                return self
+                    .walk_pointer(width, Sum { op, dst, pointer: a, pointer_in: dst, number: b, number_in });
             }
             (false, false, Operand::Reg(src)) if a.precise => self.mark_precise(src)?,
             _ => {}
+        }
+        if let Operand::Reg(_) = src {
+            self.guard_numbers(op, dst)?;
         }
         if matches!(op, AluOp::And | AluOp::Or) && b.as_constant().is_some() {
             self.fork_sign(width, dst)?;
@@ -261,15 +271,8 @@ impl<O: Observer> Verifier<O> {
         Ok(())
     }
 
-    fn walk_pointer(
-        &mut self,
-        width: Width,
-        op: AluOp,
-        dst: Reg,
-        pointer: Register,
-        number: Register,
-        number_is_first: bool,
-    ) -> Result<(), Rejection> {
+    fn walk_pointer(&mut self, width: Width, sum: Sum) -> Result<(), Rejection> {
+        let Sum { op, dst, pointer, number, .. } = sum;
         let r = dst.number();
         let var = number.var;
         let known = number.as_constant();
@@ -308,6 +311,7 @@ impl<O: Observer> Verifier<O> {
         }
         self.check_sane(&number, &pointer)?;
         self.check_sane(&pointer, &pointer)?;
+        self.guess_sum(&sum)?;
         let mut result = pointer;
         result.var.forget32();
         let moved = |delta: Option<i64>| {
@@ -329,7 +333,7 @@ impl<O: Observer> Verifier<O> {
                 }
             }
             AluOp::Sub => {
-                if number_is_first {
+                if sum.number_is_first() {
                     let message = format_args!("R{r} tried to subtract pointer from scalar");
                     return Err(reject(Errno::EACCES, message).of(dst));
                 }
@@ -364,6 +368,7 @@ impl<O: Observer> Verifier<O> {
         self.check_sane(&result, &pointer)?;
         result.var.sync();
         self.check_within(&result, dst)?;
+        self.guard_sum(&sum, &result)?;
         self.write(dst, result);
         Ok(())
     }

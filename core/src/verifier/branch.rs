@@ -94,7 +94,8 @@ impl<O: Observer> Verifier<O> {
         };
         self.record_stack_operands(&a, &b, src_reg.is_some());
         if let Some(taken) = outcome(op, width, &a, &b) {
-            self.check_known_branch()?;
+            let other = if taken { Pc(pc.0 + 1) } else { target };
+            self.guess_branch(other, dst, src_reg)?;
             if !a.is_pointer() {
                 self.mark_precise(dst)?;
             }

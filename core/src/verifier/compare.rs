@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 
 use super::domain::Scalar;
 use super::precision::Linked;
-use super::prune::asks_nothing;
 use super::register::{Kind, Register};
 use super::state::{Byte, Frame, Slot, State};
 
@@ -18,6 +17,38 @@ pub(super) enum Exactness {
     Within,
     /// The same.
     Exact,
+}
+
+/// On which terms two states are compared.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// How alike they have to be.
+    pub how: Exactness,
+    /// Numbers that did not matter have to be the same: sums of pointers are guarded by their bounds.
+    pub guarded: bool,
+    /// The loader may read what was never written to the stack.
+    pub unwritten: bool,
+}
+
+impl Terms {
+    fn covering(self) -> bool {
+        self.how == Exactness::Covering
+    }
+
+    /// Whether a byte of the older state asks nothing of the newer one's: nothing was written there, or, where
+    /// that may be read, something unknown.
+    fn asks_nothing(self, byte: Byte) -> bool {
+        byte == Byte::Invalid || (self.unwritten && byte == Byte::Misc)
+    }
+
+    /// Whether a byte of which nothing is known is as good as one of the older state.
+    fn is_unknown(self, byte: Byte) -> bool {
+        byte == Byte::Misc || (self.unwritten && byte == Byte::Invalid)
+    }
+
+    fn byte(self, old: Byte, new: Byte) -> bool {
+        self.asks_nothing(old) || old == new || (old == Byte::Misc && new == Byte::Zero)
+    }
 }
 
 /// Which id of the newer state stands for which of the older one.
@@ -66,7 +97,7 @@ impl Ids {
 pub(super) fn covers(
     old: &State,
     new: &State,
-    how: Exactness,
+    terms: Terms,
     live: impl Fn(usize) -> u16,
 ) -> Result<(), Option<Linked>> {
     if old.frames.len() != new.frames.len() || old.references.len() != new.references.len() {
@@ -91,11 +122,11 @@ pub(super) fn covers(
         let blocked = |slot, of: usize| Some(Linked { frame: number as u8, slot, number: of as u8 });
         let live = live(number);
         for (r, (a, b)) in a.registers.iter().zip(&b.registers).enumerate() {
-            if live >> r & 1 == 1 && !register(a, b, how, &mut ids) {
+            if live >> r & 1 == 1 && !register(a, b, terms, &mut ids) {
                 return Err(blocked(false, r));
             }
         }
-        stack(a, b, how, &mut ids).map_err(|slot| blocked(true, slot))?;
+        stack(a, b, terms, &mut ids).map_err(|slot| blocked(true, slot))?;
     }
     Ok(())
 }
@@ -111,11 +142,11 @@ fn exactly(old: &Register, new: &Register, ids: &mut Ids) -> bool {
         && ids.same(old.slice_of, new.slice_of)
 }
 
-fn register(old: &Register, new: &Register, how: Exactness, ids: &mut Ids) -> bool {
-    if how == Exactness::Exact {
+fn register(old: &Register, new: &Register, terms: Terms, ids: &mut Ids) -> bool {
+    if terms.how == Exactness::Exact {
         return exactly(old, new, ids);
     }
-    if old.kind == Kind::Uninitialised && (how == Exactness::Covering || new.kind == Kind::Uninitialised) {
+    if old.kind == Kind::Uninitialised && (terms.covering() || new.kind == Kind::Uninitialised) {
         return true;
     }
     if old.maybe_null != new.maybe_null {
@@ -123,7 +154,10 @@ fn register(old: &Register, new: &Register, how: Exactness, ids: &mut Ids) -> bo
     }
     match (old.kind, new.kind) {
         (Kind::Scalar, Kind::Scalar) => {
-            if !old.precise && how == Exactness::Covering {
+            if terms.guarded {
+                return old.offset == new.offset && old.var == new.var && ids.same_number(old.id, new.id);
+            }
+            if !old.precise && terms.covering() {
                 return true;
             }
             old.add_const == new.add_const
@@ -161,18 +195,18 @@ fn register(old: &Register, new: &Register, how: Exactness, ids: &mut Ids) -> bo
 }
 
 /// A slot as one 64-bit number, where it is one: a spilled one, or bytes of which nothing is known.
-fn whole_number(slot: &Slot) -> Option<Register> {
+fn whole_number(slot: &Slot, terms: Terms) -> Option<Register> {
     if slot.is_spilled_scalar() && slot.is_full_spill() {
         return Some(slot.spilled);
     }
-    slot.bytes.iter().all(|b| asks_nothing(*b)).then(|| Register::scalar(Scalar::UNKNOWN))
+    slot.bytes.iter().all(|b| terms.is_unknown(*b)).then(|| Register::scalar(Scalar::UNKNOWN))
 }
 
 /// The slot in the way is the error.
-fn stack(old: &Frame, new: &Frame, how: Exactness, ids: &mut Ids) -> Result<(), usize> {
+fn stack(old: &Frame, new: &Frame, terms: Terms, ids: &mut Ids) -> Result<(), usize> {
     for (number, a) in old.stack.iter().enumerate() {
         let b = new.slot(number);
-        if how != Exactness::Covering && a.bytes != b.bytes {
+        if !terms.covering() && a.bytes != b.bytes {
             return Err(number);
         }
         if matches!(a.bytes[7], Byte::Dynptr | Byte::Iterator | Byte::Interrupts) {
@@ -181,23 +215,20 @@ fn stack(old: &Frame, new: &Frame, how: Exactness, ids: &mut Ids) -> Result<(), 
             }
             continue;
         }
-        let nothing = a.bytes.iter().all(|byte| asks_nothing(*byte));
-        if nothing && how == Exactness::Covering {
+        let nothing = a.bytes.iter().all(|byte| terms.asks_nothing(*byte));
+        if nothing && terms.covering() {
             continue;
         }
-        if let (Some(x), Some(y)) = (whole_number(a), whole_number(&b)) {
-            if !register(&x, &y, how, ids) {
+        if let (Some(x), Some(y)) = (whole_number(a, terms), whole_number(&b, terms)) {
+            if !register(&x, &y, terms, ids) {
                 return Err(number);
             }
             continue;
         }
-        for (x, y) in a.bytes.iter().zip(&b.bytes) {
-            let fine = asks_nothing(*x) || x == y;
-            if !fine {
-                return Err(number);
-            }
+        if !a.bytes.iter().zip(&b.bytes).all(|(x, y)| terms.byte(*x, *y)) {
+            return Err(number);
         }
-        if a.bytes[7] == Byte::Spill && !register(&a.spilled, &b.spilled, how, ids) {
+        if a.bytes[7] == Byte::Spill && !register(&a.spilled, &b.spilled, terms, ids) {
             return Err(number);
         }
     }
@@ -216,15 +247,4 @@ fn same_object(old: &Register, new: &Register, ids: &mut Ids) -> bool {
         && ids.same(old.id, new.id)
         && ids.same(old.reference, new.reference)
         && ids.same(old.slice_of, new.slice_of)
-}
-
-/// Whether every byte of the stack that was written in `old` was written in `new`: what a loader asks that may
-/// not read others.
-pub(super) fn as_written(old: &State, new: &State) -> bool {
-    old.frames.iter().zip(&new.frames).all(|(a, b)| {
-        a.stack.iter().enumerate().all(|(number, slot)| {
-            let other = b.slot(number);
-            slot.bytes.iter().zip(&other.bytes).all(|(x, y)| *x == Byte::Invalid || *y != Byte::Invalid)
-        })
-    })
 }

@@ -63,6 +63,7 @@ mod references;
 pub mod register;
 mod resolve;
 pub mod sections;
+mod speculation;
 mod stack;
 pub mod state;
 mod tracing;
@@ -301,6 +302,8 @@ struct Seen {
     pointer: Option<register::Kind>,
     /// It was walked at least once.
     walked: bool,
+    /// What paths that are taken by guess meet here.
+    barriers: speculation::Barriers,
     /// The map that a 64-bit immediate names, and the offset into its value.
     map: Option<(u16, u32, bool)>,
 }
@@ -350,6 +353,8 @@ pub struct Verifier<O> {
     next_id: u32,
     /// A walk back marked something that was not marked before.
     newly_precise: bool,
+    /// A guarded sum was met: numbers are compared as if all of them mattered.
+    explores_sums: bool,
     counters: Counters,
     stats: Stats,
     log: Log,
@@ -402,6 +407,7 @@ impl<O: Observer> Verifier<O> {
             line_end: None,
             next_id: 0,
             newly_precise: false,
+            explores_sums: false,
             counters: Counters::default(),
             stats: Stats::default(),
             log: Log::new(input.log_level),

@@ -36,14 +36,17 @@ pub trait Observer {
     fn fork(&mut self) -> u32 {
         0
     }
-    /// A side that was put aside is taken up, at this instruction.
-    fn resume(&mut self, _token: u32, _pc: Pc) {}
+    /// A side that was put aside is taken up, at this instruction. `guessed` where a processor gets there by
+    /// guess alone.
+    fn resume(&mut self, _token: u32, _pc: Pc, _guessed: bool) {}
     /// The state at this instruction was kept.
     fn kept(&mut self, _id: StateId, _pc: Pc) {}
     /// The path ends before this instruction, in this state: a kept state covers it.
     fn pruned(&mut self, _by: StateId, _looping: bool, _pc: Pc, _state: &State) {}
     /// The path ends: the program returned.
     fn exit(&mut self) {}
+    /// The guessed path ends: engines wait here for the real outcome. Why, where this path is the first to say so.
+    fn barrier(&mut self, _why: Option<&Rejection>) {}
     /// The instruction being walked relies on the exact value of a number; what it was made of is marked in
     /// the states that were kept, down to where it came from.
     fn relied(&mut self, _on: Linked) {}
@@ -87,9 +90,9 @@ impl<O: Observer> Observer for Option<O> {
     fn fork(&mut self) -> u32 {
         self.as_mut().map_or(0, |o| o.fork())
     }
-    fn resume(&mut self, token: u32, pc: Pc) {
+    fn resume(&mut self, token: u32, pc: Pc, guessed: bool) {
         if let Some(o) = self {
-            o.resume(token, pc);
+            o.resume(token, pc, guessed);
         }
     }
     fn kept(&mut self, id: StateId, pc: Pc) {
@@ -105,6 +108,11 @@ impl<O: Observer> Observer for Option<O> {
     fn exit(&mut self) {
         if let Some(o) = self {
             o.exit();
+        }
+    }
+    fn barrier(&mut self, why: Option<&Rejection>) {
+        if let Some(o) = self {
+            o.barrier(why);
         }
     }
     fn relied(&mut self, on: Linked) {

@@ -1,6 +1,8 @@
 //! What a verifier is free to choose, and the running kernel chose: each a row, found by its counters and
 //! log.
 
+use crate::errno::Errno;
+
 /// Instructions that a program may take to verify (`BPF_COMPLEXITY_LIMIT_INSNS`).
 pub const MAX_PROCESSED: u32 = 1_000_000;
 /// Sides of branches that may wait (`The sequence of 8193 jumps is too complex`).
@@ -34,3 +36,5 @@ pub const INLINED_LOOP_STACK: u32 = 24;
 /// Program types whose functions have stacks of their own: kprobe, tracepoint, perf_event, raw_tracepoint. Of
 /// tracing programs those of raw tracepoints do too.
 pub const PRIVATE_STACKS: &[u32] = &[2, 5, 7, 17];
+/// Errors that end a path which is walked by guess, where another would reject the program.
+pub const ENDS_GUESS: &[Errno] = &[Errno::EPERM, Errno::EACCES, Errno::EINVAL];

@@ -2,13 +2,14 @@
 
 use core::fmt::Write;
 
+use super::domain::text;
 use super::memory::Region;
 use super::observer::Observer;
 use super::register::{Kind, Register};
 use super::state::MAX_STACK;
-use super::{Rejection, Verifier, not_built, reject};
+use super::{Rejection, Verifier, reject};
 use crate::errno::Errno;
-use crate::isa::{AluOp, Reg};
+use crate::isa::Reg;
 
 /// Helpers that show memory of the kernel or of tasks, found by calling each without the right to
 /// (`native/probes/helpers.py` lists what programs with it may call).
@@ -62,28 +63,6 @@ impl<O: Observer> Verifier<O> {
         }
     }
 
-    /// The sum of a pointer and a number of a register is followed in paths that a processor may take by guess:
-    /// for pointers into the stack and maps' values these are not built, others may not be used so.
-    pub(super) fn check_guessed(&self, pointer: &Register, dst: Reg, op: AluOp) -> Result<(), Rejection> {
-        let adds = matches!(op, AluOp::Add | AluOp::Sub);
-        if self.input.perfmon || !adds || pointer.maybe_null {
-            return Ok(());
-        }
-        match pointer.kind {
-            Kind::Stack { .. } | Kind::MapValue(_) => {
-                Err(not_built("pointer arithmetic in paths that are taken by guess (without CAP_PERFMON)"))
-            }
-            Kind::Packet | Kind::PacketMeta | Kind::Context | Kind::Map(_) | Kind::Memory { .. } => {
-                let message = format_args!(
-                    "R{} has pointer with unsupported alu operation, pointer arithmetic with it prohibited for !root",
-                    dst.number()
-                );
-                Err(reject(Errno::EACCES, message).of(dst))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Without the right to see addresses, pointers stay within what they point to.
     pub(super) fn check_within(&mut self, result: &Register, dst: Reg) -> Result<(), Rejection> {
         if self.input.perfmon {
@@ -92,6 +71,15 @@ impl<O: Observer> Verifier<O> {
         let (r, offset) = (dst.number(), i64::from(result.offset));
         match result.kind {
             Kind::Stack { .. } => {
+                if result.var.as_constant().is_none() {
+                    let mut var = alloc::string::String::new();
+                    let _ = text::write_tnum(result.var.var, &mut var);
+                    let off = offset.wrapping_add(result.var.var.value as i64) as i32;
+                    let message = format_args!(
+                        "R{r} variable stack access prohibited for !root, var_off={var} off={off}"
+                    );
+                    return Err(reject(Errno::EACCES, message).of(dst));
+                }
                 let at = offset + result.var.as_constant().unwrap_or(0) as i64;
                 if (-i64::from(MAX_STACK)..0).contains(&at) {
                     return Ok(());
@@ -114,14 +102,6 @@ impl<O: Observer> Verifier<O> {
             }
             _ => Ok(()),
         }
-    }
-
-    /// A branch whose outcome is known is taken the other way too, by guess. In a loop that may not end.
-    pub(super) fn check_known_branch(&self) -> Result<(), Rejection> {
-        if self.input.perfmon || self.marks[self.pc.index()].component == 0 {
-            return Ok(());
-        }
-        Err(not_built("a loop's branch in paths that are taken by guess (without CAP_PERFMON)"))
     }
 
     /// What may not be used any more, after its reference was given back or the packet moved.

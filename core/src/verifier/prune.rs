@@ -2,7 +2,7 @@
 
 use core::fmt::Write;
 
-use super::compare::{self, Exactness};
+use super::compare::{self, Exactness, Terms};
 use super::kernel_call::is_iterator;
 use super::loops::Loop;
 use super::observer::{Linked, Observer};
@@ -245,13 +245,14 @@ impl<O: Observer> Verifier<O> {
         self.kept[id.0 as usize] = Some(kept);
     }
 
-    fn covers(&self, id: StateId, exactness: Exactness) -> Result<(), Option<Linked>> {
+    fn covers(&self, id: StateId, how: Exactness) -> Result<(), Option<Linked>> {
         let old = &self.kept_ref(id).state;
         let live = |frame: usize| self.marks[self.frame_pc(&self.state, frame).index()].live;
-        if !self.input.perfmon && !compare::as_written(old, &self.state) {
+        if old.speculative && !self.state.speculative {
             return Err(None);
         }
-        compare::covers(old, &self.state, exactness, live)
+        let terms = Terms { how, guarded: self.explores_sums, unwritten: self.input.perfmon };
+        compare::covers(old, &self.state, terms, live)
     }
 
     fn infinite_loop(&mut self, pc: Pc, id: StateId) -> Rejection {
@@ -297,10 +298,4 @@ fn may_loop(old: &State, current: &State) -> bool {
         && old.frame().registers.iter().zip(&current.frame().registers).all(|(a, b)| {
             a.kind == b.kind && a.maybe_null == b.maybe_null && a.offset == b.offset && a.var == b.var
         })
-}
-
-/// Whether a byte of an older state asks nothing of a newer one's: nothing was written there, or something
-/// unknown.
-pub(super) fn asks_nothing(byte: Byte) -> bool {
-    matches!(byte, Byte::Invalid | Byte::Misc)
 }

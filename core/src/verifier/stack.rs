@@ -47,7 +47,12 @@ impl<O: Observer> Verifier<O> {
                 (min + off, max + off + size)
             }
         };
-        let errno = if least < -i64::from(MAX_STACK) || least > -1 {
+        // Without the right to read what was never written, there is no stack but for what was.
+        let depth = match mode {
+            Mode::Read if !self.input.perfmon => self.state.frames[frame_of(pointer)].stack.len() as i64 * 8,
+            _ => i64::from(MAX_STACK),
+        };
+        let errno = if least < -depth || least > -1 {
             Some(Errno::EACCES)
         } else if end > 0 {
             Some(Errno::EINVAL)
@@ -239,6 +244,7 @@ impl<O: Observer> Verifier<O> {
                 return Err(reject(Errno::EACCES, "attempt to corrupt spilled pointer on stack").of(base));
             }
         }
+        self.bar_store(frame, off, bytes, value.is_some_and(|v| v.is_pointer()));
         let spillable = value.filter(|v| v.is_scalar() && off % 8 == 0);
         if let Some(scalar) = spillable {
             let mut scalar = scalar;
@@ -284,6 +290,21 @@ impl<O: Observer> Verifier<O> {
             slot.bytes[first - at] = byte;
         }
         Ok(())
+    }
+
+    /// What a store overwrites might still be read by guess. Where that was no number, or what is stored is
+    /// none, guessed paths end behind it.
+    fn bar_store(&mut self, frame: usize, off: i64, bytes: i64, pointer: bool) {
+        if !self.guesses() {
+            return;
+        }
+        let number = |off| {
+            let (slot, byte) = place(off);
+            matches!(self.state.frames[frame].slot(slot).bytes[byte], Byte::Misc | Byte::Zero)
+        };
+        if pointer || !(off..off + bytes).all(number) {
+            self.barriers().after = true;
+        }
     }
 
     /// A slot has something else now, all of it.
@@ -453,6 +474,7 @@ impl<O: Observer> Verifier<O> {
     /// The bytes of the current frames' stack that a helper wrote are unknown.
     pub(super) fn clobber_stack(&mut self, pointer: &Register, from: i64, size: i64) {
         let frame = frame_of(pointer);
+        self.bar_store(frame, from, size, false);
         for at in from..from + size {
             let (number, byte) = place(at);
             self.mark_slot(number);

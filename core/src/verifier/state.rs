@@ -241,6 +241,8 @@ pub struct State {
     pub sections: Sections,
     /// Times that `may_goto` was passed.
     pub may_goto_depth: u32,
+    /// A processor gets here by guess alone.
+    pub speculative: bool,
 }
 
 impl State {
@@ -257,6 +259,7 @@ impl State {
             history: Vec::new(),
             sections: Sections::default(),
             may_goto_depth: 0,
+            speculative: false,
         }
     }
 

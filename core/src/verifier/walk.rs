@@ -48,7 +48,14 @@ impl<O: Observer> Verifier<O> {
         {
             if self.log.shows_instructions() {
                 let _ = match self.show_state {
-                    true => writeln!(self.log, "\nfrom {} to {pc}: safe", self.previous_pc()),
+                    true => {
+                        writeln!(
+                            self.log,
+                            "\nfrom {} to {pc}{}: safe",
+                            self.previous_pc(),
+                            self.guess_label()
+                        )
+                    }
                     false => writeln!(self.log, "{pc}: safe"),
                 };
             }
@@ -63,7 +70,15 @@ impl<O: Observer> Verifier<O> {
         self.seen[pc.index()].walked = true;
         self.previous = Some(pc);
         let instance = self.state.frame().instance;
-        let next = self.walk_insn(pc)?;
+        if self.state.speculative && self.barriers().before {
+            self.observer.barrier(None);
+            return self.path_ends();
+        }
+        let walked = self.walk_insn(pc);
+        if walked.is_err() {
+            self.overwritten = Default::default();
+        }
+        let next = self.end_of_guess(walked)?;
         match self.insns[pc.index()] {
             // What a function overwrites, its calls do: that is told when its path ends.
             Ok(Insn::Call(CallTarget::Local(_))) => {}
@@ -74,15 +89,20 @@ impl<O: Observer> Verifier<O> {
             _ => {}
         }
         match next {
-            Next::At(next) => {
+            Some(Next::At(next)) => {
                 self.pc = next;
                 Ok(true)
             }
-            Next::Exit => {
+            Some(Next::Exit) => {
                 self.observer.exit();
                 self.path_ends()
             }
+            None => self.path_ends(),
         }
+    }
+
+    fn guess_label(&self) -> &'static str {
+        if self.state.speculative { " (speculative execution)" } else { "" }
     }
 
     fn previous_pc(&self) -> i64 {
@@ -98,7 +118,7 @@ impl<O: Observer> Verifier<O> {
         if !self.log.shows_all() {
             self.log.reset(pending.log_position);
         }
-        self.observer.resume(pending.token, pending.pc);
+        self.observer.resume(pending.token, pending.pc, pending.state.speculative);
         self.state = pending.state;
         self.pc = pending.pc;
         self.previous = Some(pending.previous);
@@ -420,7 +440,7 @@ pub(super) fn check_range(
 
 /// The names that the log needs.
 struct LogNames<'a> {
-    /// What a map's immediate shows: its handle's, or its value's, address.
+    /// What a map's immediate shows: its handle's, or its value's, address; 0 to who may not see it.
     immediate: Option<u64>,
     types: Option<&'a KernelTypes>,
 }
@@ -437,7 +457,7 @@ impl Names for LogNames<'_> {
         Some(types.btf.name_of(TypeId(u32::try_from(btf_id).ok()?)).into())
     }
     fn immediate(&self, _source: u8, _low: i32, _high: i32) -> Option<alloc::borrow::Cow<'_, str>> {
-        self.immediate.map(|address| alloc::format!("{:#x}", ADDRESS_BASE + address).into())
+        self.immediate.map(|address| alloc::format!("{address:#x}").into())
     }
 }
 
@@ -447,7 +467,10 @@ impl<O: Observer> Verifier<O> {
         let immediate = self.seen[pc].map.map(|(map, offset, is_value)| {
             let info = &self.maps[usize::from(map)];
             let base = if is_value { info.direct_value.unwrap_or(0) } else { info.handle };
-            u64::from(base) + u64::from(offset)
+            match self.input.perfmon {
+                true => ADDRESS_BASE + u64::from(base) + u64::from(offset),
+                false => 0,
+            }
         });
         let names = LogNames { immediate, types: self.input.kernel_types.as_deref() };
         let raw = &self.input.code[pc..];
@@ -487,7 +510,7 @@ impl<O: Observer> Verifier<O> {
         }
         let (pc, current) = (self.pc, self.state.current());
         if self.show_state {
-            let _ = write!(self.log, "\nfrom {} to {pc}:", self.previous_pc());
+            let _ = write!(self.log, "\nfrom {} to {pc}{}:", self.previous_pc(), self.guess_label());
             self.log_frame(current, None);
             self.show_state = false;
         }

@@ -112,6 +112,8 @@ pub struct Answer {
     pub tag: Option<String>,
     #[serde(default)]
     pub runs: Vec<Run>,
+    /// The same of a loader with `CAP_BPF` and `CAP_NET_ADMIN` alone.
+    pub capbpf: Option<Box<Answer>>,
 }
 
 #[derive(Deserialize)]

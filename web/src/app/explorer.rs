@@ -374,7 +374,14 @@ fn scene(props: &Props) -> Scene {
 
 fn counts(tree: &Tree) -> String {
     let count = |kinds: &[NodeKind]| tree.kind.iter().filter(|kind| kinds.contains(kind)).count();
-    let leaves = count(&[NodeKind::Exit, NodeKind::Error, NodeKind::Pruned, NodeKind::Loop, NodeKind::Open]);
+    let leaves = count(&[
+        NodeKind::Exit,
+        NodeKind::Barrier,
+        NodeKind::Error,
+        NodeKind::Pruned,
+        NodeKind::Loop,
+        NodeKind::Open,
+    ]);
     let pruned = count(&[NodeKind::Pruned, NodeKind::Loop]);
     let mut out = plural(leaves, "path");
     if pruned > 0 {

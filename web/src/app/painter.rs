@@ -427,6 +427,7 @@ impl Painter {
             NodeKind::Open,
             NodeKind::Pruned,
             NodeKind::Loop,
+            NodeKind::Barrier,
             NodeKind::Exit,
             NodeKind::Error,
         ];
@@ -463,6 +464,7 @@ pub fn glyph(kind: NodeKind) -> &'static str {
         NodeKind::Pruned => "◇",
         NodeKind::Loop => "↺",
         NodeKind::Exit => "✓",
+        NodeKind::Barrier => "⊣",
         NodeKind::Error => "✕",
         NodeKind::Open => "…",
     }
@@ -485,6 +487,7 @@ pub fn caption(tree: &Tree, node: usize) -> String {
         NodeKind::Pruned => "pruned",
         NodeKind::Loop => "loops",
         NodeKind::Exit => "exit",
+        NodeKind::Barrier => "guess ends",
         NodeKind::Error => "rejected",
         NodeKind::Open => "not finished",
     };

@@ -35,8 +35,8 @@ impl Observer for Whole {
     fn fork(&mut self) -> u32 {
         self.recorder.fork()
     }
-    fn resume(&mut self, token: u32, pc: Pc) {
-        self.recorder.resume(token, pc);
+    fn resume(&mut self, token: u32, pc: Pc, guessed: bool) {
+        self.recorder.resume(token, pc, guessed);
     }
     fn kept(&mut self, id: StateId, pc: Pc) {
         self.recorder.kept(id, pc);

@@ -34,7 +34,7 @@ impl Explored {
         let walked = format!("{processed} {}", if processed == 1 { "instruction" } else { "instructions" });
         let sentence = match (verdict, &diagnostic) {
             (Verdict::Accepted, _) => {
-                let ends = |s: &&Segment| matches!(s.end, End::Exit | End::Pruned { .. });
+                let ends = |s: &&Segment| matches!(s.end, End::Exit | End::Barrier | End::Pruned { .. });
                 let paths = self.trace.segments().iter().filter(ends).count();
                 format!("{walked} walked on {paths} {}.", if paths == 1 { "path" } else { "paths" })
             }
@@ -93,6 +93,7 @@ fn tree(trace: &Trace) -> Tree {
         kind: segments.iter().map(|s| kind(s.end)).collect(),
         by: segments.iter().map(by).collect(),
         kept,
+        guessed: segments.iter().map(|s| s.guessed).collect(),
         parent,
     }
 }
@@ -104,6 +105,7 @@ fn kind(end: End) -> NodeKind {
         End::Pruned { looping: false, .. } => NodeKind::Pruned,
         End::Pruned { looping: true, .. } => NodeKind::Loop,
         End::Exit => NodeKind::Exit,
+        End::Barrier => NodeKind::Barrier,
         End::Error => NodeKind::Error,
         End::Open => NodeKind::Open,
     }

@@ -76,13 +76,13 @@ impl Follower {
         match segment.end {
             End::Fork | End::Checkpoint => {
                 let mut child = *self.first.get(self.at? as usize)?;
-                while trace.segments().get(child as usize)?.pc != pc {
+                while trace.segments().get(child as usize).map(|s| s.pc != pc || s.guessed)? {
                     child = *self.next.get(child as usize)?;
                 }
                 Some(child)
             }
             End::Pruned { by, .. } => trace.kept_states().get(by.0 as usize).map(|state| state.segment.0),
-            End::Exit | End::Error | End::Open => None,
+            End::Exit | End::Barrier | End::Error | End::Open => None,
         }
     }
 
