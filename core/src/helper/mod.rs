@@ -4,6 +4,7 @@
 //! place, the functions in a file per family. [`Facts`] are the kernel's own of every helper, built or not: a
 //! program that calls one that is not is refused by its name.
 
+mod argument_counts;
 pub mod call;
 mod checksum;
 mod event;
@@ -46,6 +47,11 @@ impl Facts {
     pub fn of(number: i32) -> Option<&'static Facts> {
         let row = facts::FACTS.get(usize::try_from(number).ok()?.checked_sub(1)?)?;
         (row.number == number).then_some(row)
+    }
+
+    /// How many arguments it has in most program types.
+    pub fn argument_count(&self) -> usize {
+        argument_counts::ARGUMENT_COUNTS.get(self.number as usize - 1).copied().unwrap_or(5).into()
     }
 
     /// The helper with that name, with or without `bpf_`.

@@ -30,9 +30,9 @@ impl<O: Observer> Verifier<O> {
         let count = |insn: &Result<Insn, DecodeError>| match *insn {
             Ok(Insn::Call(CallTarget::Helper(number))) => {
                 let facts = Facts::of(number)?;
-                let may =
-                    facts.allows(program_type, self.input.expected_attach_type) && self.may_call(number);
-                may.then(|| helper::prototype_in(number, program_type))?.map(|p| p.args.len())
+                let prototype = helper::prototype_in(number, program_type);
+                let count = prototype.map_or_else(|| facts.argument_count(), |p| p.args.len());
+                self.may_name(facts).then_some(count)
             }
             Ok(Insn::Call(CallTarget::Kernel { btf_id, .. })) => {
                 let function = KernelFunction::by_name(self.kernel_function_name(btf_id)?)?;
@@ -45,17 +45,22 @@ impl<O: Observer> Verifier<O> {
         counts.filter_map(|(at, insn)| Some((at as u32, count(insn)? as u32))).collect()
     }
 
+    /// Whether programs like this one may call a helper.
+    fn may_name(&self, facts: &Facts) -> bool {
+        let allowed = match self.target.as_ref().and_then(|target| target.operation()) {
+            Some((table, member)) => facts.allows_operation(table.name, member.name),
+            None => facts.allows(self.input.program_type.number, self.input.expected_attach_type),
+        };
+        allowed && self.may_call(facts.number)
+    }
+
     pub(super) fn call_helper(&mut self, pc: Pc, number: i32) -> Result<(), Rejection> {
         let Some(facts) = Facts::of(number) else {
             return Err(reject(Errno::EINVAL, format_args!("invalid func unknown#{number}")));
         };
         let program_type = self.input.program_type.number;
         let name = facts.name;
-        let allowed = match self.target.as_ref().and_then(|target| target.operation()) {
-            Some((table, member)) => facts.allows_operation(table.name, member.name),
-            None => facts.allows(program_type, self.input.expected_attach_type),
-        };
-        if !allowed || !self.may_call(number) {
+        if !self.may_name(facts) {
             let message = format_args!("program of this type cannot use helper {name}#{number}");
             return Err(reject(Errno::EINVAL, message));
         }

@@ -66,12 +66,25 @@ impl Code<'_> {
     }
 }
 
-/// Finds the functions: the program's own, and each that is called or pointed to.
+/// Finds the functions: the program's own, and each that is called or pointed to. Those found so far are there
+/// with an error too.
 ///
 /// # Errors
 /// `EINVAL` for a call that leads outside, `E2BIG` for too many functions.
-pub fn functions(code: &Code, log: &mut Log) -> Result<Vec<Function>, Rejection> {
+pub fn functions(code: &Code, log: &mut Log, found: &mut Vec<Function>) -> Result<(), Rejection> {
     let mut starts = vec![0u32];
+    let checked = function_starts(code, &mut starts);
+    if checked.is_ok() && log.shows_all() {
+        for (number, start) in starts.iter().enumerate() {
+            let _ = writeln!(log, "func#{number} @{start}");
+        }
+    }
+    let ends = starts[1..].iter().copied().chain([code.len() as u32]);
+    *found = starts.iter().zip(ends).map(|(&start, end)| Function { start, end, stack_depth: 0 }).collect();
+    checked
+}
+
+fn function_starts(code: &Code, starts: &mut Vec<u32>) -> Result<(), Rejection> {
     for at in 0..code.len() {
         let raw = code.raw[at];
         let is_call = raw.code == 0x85 && raw.src == 1;
@@ -90,13 +103,7 @@ pub fn functions(code: &Code, log: &mut Log) -> Result<Vec<Function>, Rejection>
             starts.insert(place, to as u32);
         }
     }
-    if log.shows_all() {
-        for (number, start) in starts.iter().enumerate() {
-            let _ = writeln!(log, "func#{number} @{start}");
-        }
-    }
-    let ends = starts[1..].iter().copied().chain([code.len() as u32]);
-    Ok(starts.iter().zip(ends).map(|(&start, end)| Function { start, end, stack_depth: 0 }).collect())
+    Ok(())
 }
 
 /// Every jump stays in its function, and no function runs on into the next.

@@ -221,11 +221,15 @@ impl<O: Observer> Verifier<O> {
                 Register { id, ..Register::pointer(Kind::DynptrPointer(DynptrKind::Local)) }
             }
             Parameter::Trusted { of, maybe_null } => {
-                Register { maybe_null, ..Register::pointer(Kind::Typed { of, trust: Trust::TRUSTED }) }
+                let id = self.new_id();
+                Register { maybe_null, id, ..Register::pointer(Kind::Typed { of, trust: Trust::TRUSTED }) }
             }
-            Parameter::Untrusted { of } => Register::pointer(Kind::Typed { of, trust: Trust::UNTRUSTED }),
+            Parameter::Untrusted { of } => {
+                let id = self.new_id();
+                Register { id, ..Register::pointer(Kind::Typed { of, trust: Trust::UNTRUSTED }) }
+            }
         };
-        if register.maybe_null {
+        if register.maybe_null && register.id == 0 {
             register.id = self.new_id();
         }
         Ok(register)

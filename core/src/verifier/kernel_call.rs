@@ -256,13 +256,13 @@ impl<O: Observer> Verifier<O> {
 
     /// A lock that may fail: the path on which it did waits.
     fn fork_failed_lock(&mut self, pc: Pc) -> Result<(), Rejection> {
-        const MAX_ERRNO: i32 = 4095;
+        const MAX_ERRNO: i64 = 4095;
         let waiting = self.put_aside(Pc(pc.0 + 1), pc)?;
         for reg in Reg::all().take(6) {
             *waiting.register_mut(reg) = Register::UNINITIALISED;
         }
         let mut var = super::domain::Scalar::UNKNOWN;
-        (var.s32_min, var.s32_max) = (-MAX_ERRNO, -1);
+        (var.smin, var.smax) = (-MAX_ERRNO, -1);
         var.sync();
         *waiting.register_mut(Reg::R0) = Register::scalar(var);
         Ok(())

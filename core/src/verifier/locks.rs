@@ -108,7 +108,7 @@ impl<O: Observer> Verifier<O> {
             .iter()
             .rposition(|f| f.kind == lock.kind && f.id == id && f.owner == Some(owner));
         if let Some(at) = found {
-            self.state.references.swap_remove(at);
+            self.state.references.remove(at);
         }
         self.state.sections.locks -= 1;
         let is_lock = |f: &&Reference| f.owner.is_some();

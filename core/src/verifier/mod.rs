@@ -443,7 +443,7 @@ impl<O: Observer> Verifier<O> {
             return Err(not_built(format_args!("program type {}", self.input.program_type.name)));
         }
         let code = Code { raw: &self.input.code, insns: &self.insns };
-        self.functions = cfg::functions(&code, &mut self.log)?;
+        cfg::functions(&code, &mut self.log, &mut self.functions)?;
         cfg::check_jumps(&code, &self.functions)?;
         self.check_function_types()?;
         self.check_source_lines()?;

@@ -96,7 +96,7 @@ pub fn write_register(r: &Register, frame: usize, names: &Names, out: &mut impl 
         parts.next()?;
         parts.out.write_str("non_own_ref")?;
     }
-    if let Kind::Map(MapRef(map)) | Kind::MapValue(MapRef(map)) = r.kind
+    if let Kind::Map(MapRef(map)) | Kind::MapValue(MapRef(map)) | Kind::MapKey(MapRef(map)) = r.kind
         && let Some(info) = names.maps.get(usize::from(map))
     {
         if !info.spec.name.is_empty() {

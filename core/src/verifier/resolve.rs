@@ -6,13 +6,15 @@ use alloc::string::String;
 use super::register::{MapInfo, MapRef};
 use super::{Environment, Rejection, Verifier, not_built, observer::Observer, reject};
 use crate::errno::Errno;
-use crate::isa::{DecodeError, Found, Imm64, Insn};
+use crate::isa::{self, DecodeError, Found, Imm64, Insn};
 use crate::map::{MapId, MapSpec};
 use crate::object::btf::record::{self, FieldKind};
 use crate::object::btf::{Type, TypeId};
 
 /// Most maps of a program (`MAX_USED_MAPS`).
 const MAX_MAPS: usize = 64;
+/// Opcode of a load of a 64-bit immediate.
+const WIDE: u8 = 0x18;
 
 impl<O: Observer> Verifier<O> {
     pub(super) fn resolve(&mut self, environment: &mut dyn Environment) -> Result<(), Rejection> {
@@ -25,6 +27,15 @@ impl<O: Observer> Verifier<O> {
                 Err(DecodeError::MiddleOfImm64) => {}
                 Err(error) if error.found() == Found::BeforeWalking => {
                     return Err(reject(Errno::EINVAL, error));
+                }
+                // Its map is found all the same: what is wrong with its other fields comes later.
+                Err(_) if self.input.code[at].code == WIDE => {
+                    let [mut first, second] =
+                        [at, at + 1].map(|at| self.input.code.get(at).copied().unwrap_or_default());
+                    (first.dst, first.off) = (0, 0);
+                    if let Ok(Insn::LoadImm64 { value, .. }) = isa::decode(&[first, second]) {
+                        self.resolve_immediate(at, value, environment)?;
+                    }
                 }
                 _ => {}
             }

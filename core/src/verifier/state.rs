@@ -95,12 +95,10 @@ impl Slot {
         self.is_spill() || self.bytes[7].is_object()
     }
 
-    /// Turns the bytes of a spill or an object into unknown ones.
+    /// Turns the bytes of a spill or an object into unknown ones, and the zeros beside them.
     pub fn scrub(&mut self) {
-        for byte in &mut self.bytes {
-            if *byte == Byte::Spill || byte.is_object() {
-                *byte = Byte::Misc;
-            }
+        for byte in self.bytes.iter_mut().filter(|b| **b != Byte::Invalid) {
+            *byte = Byte::Misc;
         }
         self.spilled = Register::UNINITIALISED;
     }
