@@ -47,6 +47,7 @@ errnos! {
     ENAMETOOLONG = 36, "file name too long";
     ENOSYS = 38, "function not implemented";
     ELOOP = 40, "too many levels of symbolic links";
+    EPROTO = 71, "protocol error";
     EOVERFLOW = 75, "value too large for defined data type";
     EBADFD = 77, "file descriptor in bad state";
     ENOTSOCK = 88, "not a socket";

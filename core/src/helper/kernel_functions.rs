@@ -1,10 +1,9 @@
 //! Kernel functions (kfuncs): what the verifier has to know of each beyond its BTF prototype.
 //!
-//! Who may call it, whether it sleeps and whether its pointers have to be trusted the running kernel was asked
-//! (`kernel_facts.rs`). What it acquires, gives back and returns is what `Documentation/bpf/kfuncs.rst`
-//! and the recorded logs say.
+//! The running kernel was asked (`kernel_facts.rs`): who may call it, whether it sleeps, what its pointers have to
+//! be, what it acquires, gives back and returns.
 
-use super::kernel_facts::FACTS;
+use super::kernel_facts::{BY_ATTACH_TYPE, FACTS};
 
 /// What a kernel function does, as bits.
 pub mod effect {
@@ -18,61 +17,27 @@ pub mod effect {
     pub const RCU: u16 = 8;
     /// It is called, and its result is used, within RCU.
     pub const RCU_PROTECTED: u16 = 16;
+    /// Its result may point to nothing.
+    pub const UNTRUSTED: u16 = 32;
 }
 
-use effect::{ACQUIRES, NULL, RCU, RCU_PROTECTED, RELEASES};
+use effect::{ACQUIRES, NULL, RCU, RELEASES};
 
-/// Effects, by name; a function that is not here has none.
+/// What a function's pointers to the kernel's objects have to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trusts {
+    /// Typed; they may be stale.
+    Nothing,
+    /// Held valid: by a reference, or by who gave them.
+    Trusted,
+    /// The same, or valid within an RCU section.
+    Rcu,
+}
+
+/// Effects of functions whose calls need what a probe can't make (lists, trees, objects of the program's own types).
+/// From `Documentation/bpf/kfuncs.rst` and the recorded logs.
 const EFFECTS: &[(&str, u16)] = &[
-    ("bpf_cgroup_acquire", ACQUIRES | RCU | NULL),
-    ("bpf_cgroup_ancestor", ACQUIRES | RCU | NULL),
-    ("bpf_cgroup_from_id", ACQUIRES | NULL),
-    ("bpf_cgroup_read_xattr", RCU),
-    ("bpf_cgroup_release", RELEASES),
-    ("bpf_cpumask_acquire", ACQUIRES),
-    ("bpf_cpumask_and", RCU),
-    ("bpf_cpumask_any_and_distribute", RCU),
-    ("bpf_cpumask_any_distribute", RCU),
-    ("bpf_cpumask_clear", RCU),
-    ("bpf_cpumask_clear_cpu", RCU),
-    ("bpf_cpumask_copy", RCU),
-    ("bpf_cpumask_create", ACQUIRES | NULL),
-    ("bpf_cpumask_empty", RCU),
-    ("bpf_cpumask_equal", RCU),
-    ("bpf_cpumask_first", RCU),
-    ("bpf_cpumask_first_and", RCU),
-    ("bpf_cpumask_first_zero", RCU),
-    ("bpf_cpumask_full", RCU),
-    ("bpf_cpumask_intersects", RCU),
-    ("bpf_cpumask_or", RCU),
-    ("bpf_cpumask_populate", RCU),
-    ("bpf_cpumask_release", RELEASES),
-    ("bpf_cpumask_set_cpu", RCU),
-    ("bpf_cpumask_setall", RCU),
-    ("bpf_cpumask_subset", RCU),
-    ("bpf_cpumask_test_and_clear_cpu", RCU),
-    ("bpf_cpumask_test_and_set_cpu", RCU),
-    ("bpf_cpumask_test_cpu", RCU),
-    ("bpf_cpumask_weight", RCU),
-    ("bpf_cpumask_xor", RCU),
-    ("bpf_crypto_ctx_acquire", ACQUIRES | RCU | NULL),
-    ("bpf_crypto_ctx_create", ACQUIRES | NULL),
-    ("bpf_crypto_ctx_release", RELEASES),
-    ("bpf_crypto_decrypt", RCU),
-    ("bpf_crypto_encrypt", RCU),
-    ("bpf_ct_insert_entry", ACQUIRES | NULL | RELEASES),
-    ("bpf_ct_release", RELEASES),
-    ("bpf_iter_css_new", RCU_PROTECTED),
-    ("bpf_iter_css_next", NULL),
-    ("bpf_iter_css_task_next", NULL),
-    ("bpf_iter_bits_next", NULL),
-    ("bpf_iter_dmabuf_next", NULL),
-    ("bpf_iter_kmem_cache_next", NULL),
-    ("bpf_iter_num_next", NULL),
-    ("bpf_iter_task_new", RCU_PROTECTED),
-    ("bpf_iter_task_next", NULL),
-    ("bpf_iter_task_vma_new", RCU),
-    ("bpf_iter_task_vma_next", NULL),
+    ("bpf_arena_alloc_pages", NULL),
     ("bpf_kfunc_call_memb_release", RELEASES),
     ("bpf_kfunc_call_test_release", RELEASES),
     ("bpf_list_back", NULL),
@@ -89,24 +54,7 @@ const EFFECTS: &[(&str, u16)] = &[
     ("bpf_rbtree_right", NULL),
     ("bpf_rbtree_root", NULL),
     ("bpf_refcount_acquire_impl", ACQUIRES | NULL | RCU),
-    ("bpf_skb_ct_alloc", ACQUIRES | NULL),
-    ("bpf_skb_ct_lookup", ACQUIRES | NULL),
-    ("bpf_task_acquire", ACQUIRES | RCU | NULL),
-    ("bpf_task_from_pid", ACQUIRES | NULL),
-    ("bpf_task_from_vpid", ACQUIRES | NULL),
-    ("bpf_task_get_cgroup1", ACQUIRES | RCU | NULL),
     ("bpf_task_release", RELEASES),
-    ("bpf_task_under_cgroup", RCU),
-    ("bpf_xdp_ct_alloc", ACQUIRES | NULL),
-    ("bpf_xdp_ct_lookup", ACQUIRES | NULL),
-    ("bpf_xdp_get_xfrm_state", ACQUIRES | NULL),
-    ("bpf_xdp_xfrm_state_release", RELEASES),
-    ("bpf_dynptr_slice", NULL),
-    ("bpf_dynptr_slice_rdwr", NULL),
-    ("bpf_arena_alloc_pages", NULL),
-    ("bpf_lookup_user_key", ACQUIRES | NULL),
-    ("bpf_lookup_system_key", ACQUIRES | NULL),
-    ("bpf_key_put", RELEASES),
 ];
 
 /// What is known of a kernel function.
@@ -128,15 +76,20 @@ impl KernelFunction {
     /// The function of that name, where programs may call it.
     pub fn by_name(name: &str) -> Option<KernelFunction> {
         let at = FACTS.binary_search_by(|row| row.0.cmp(name)).ok()?;
-        let (name, programs, sleeps, trusted) = FACTS[at];
-        let effects = EFFECTS.iter().find(|row| row.0 == name).map_or(0, |row| row.1);
+        let (name, programs, sleeps, trusts, effects) = FACTS[at];
+        let more = EFFECTS.iter().find(|row| row.0 == name).map_or(0, |row| row.1);
+        let rcu = if trusts == Trusts::Rcu { RCU } else { 0 };
+        let (trusted, effects) = (trusts != Trusts::Nothing, effects | more | rcu);
         Some(KernelFunction { name, programs, sleeps, trusted, effects })
     }
 
-    /// Whether programs of the type may call it. Tracing programs may what tracepoints may.
-    pub fn allows(&self, program_type: u32) -> bool {
-        let number = if matches!(program_type, 26 | 29) { 5 } else { program_type };
-        number < 64 && self.programs >> number & 1 == 1
+    /// Whether programs of the type, with the expected attach type, may call it.
+    pub fn allows(&self, program_type: u32, attach_type: u32) -> bool {
+        let by_type = program_type < 64 && self.programs >> program_type & 1 == 1;
+        let other = BY_ATTACH_TYPE
+            .iter()
+            .any(|row| row.0 == self.name && row.1 == program_type && row.2.contains(&attach_type));
+        by_type != other
     }
 
     /// Whether it has one of these effects.
@@ -156,5 +109,19 @@ mod tests {
             assert!(KernelFunction::by_name(name).is_some(), "{name}");
         }
         assert!(KernelFunction::by_name("bpf_nothing").is_none());
+    }
+
+    #[test]
+    fn what_the_kernel_was_asked_is_not_said_twice() {
+        use super::super::kernel_facts::NOT_CALLED;
+        for (name, _) in EFFECTS.iter().filter(|row| row.0 != "bpf_arena_alloc_pages") {
+            assert!(NOT_CALLED.contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_attach_type_can_allow_more() {
+        let function = KernelFunction::by_name("bpf_sock_destroy").unwrap();
+        assert!(function.allows(26, 28) && !function.allows(26, 23) && !function.allows(3, 0));
     }
 }

@@ -36,7 +36,11 @@ impl<O: Observer> Verifier<O> {
             }
             Ok(Insn::Call(CallTarget::Kernel { btf_id, .. })) => {
                 let function = KernelFunction::by_name(self.kernel_function_name(btf_id)?)?;
-                let kernel = self.input.kernel_types.as_ref().filter(|_| function.allows(program_type))?;
+                let kernel = self
+                    .input
+                    .kernel_types
+                    .as_ref()
+                    .filter(|_| function.allows(program_type, self.input.expected_attach_type))?;
                 prototype(&kernel.btf, TypeId(btf_id as u32)).map(|(_, parameters)| parameters.len().min(5))
             }
             _ => None,

@@ -4,7 +4,7 @@
 use super::domain::Scalar;
 use super::kernel_call::{KernelCall, is_iterator};
 use super::observer::Observer;
-use super::register::{Kind, Register};
+use super::register::{Kind, Protection, Register};
 use super::state::{Byte, Reference, ReferenceKind, Slot, State, StateId};
 use super::{Rejection, Verifier, reject};
 use crate::errno::Errno;
@@ -56,7 +56,8 @@ impl<O: Observer> Verifier<O> {
             self.clobber_by_stores(register, reg, size.into())?;
             let acquired = self.pc;
             let id = self.new_id();
-            let rcu = call.function.has(effect::RCU_PROTECTED);
+            let by_rcu = call.function.has(effect::RCU_PROTECTED);
+            let rcu = if by_rcu { Protection::Rcu } else { Protection::Own };
             self.state.references.push(Reference { id, acquired, kind: ReferenceKind::Object, owner: None });
             for n in 0..count {
                 let kind = Kind::Iterator { of, drained: false, depth: 0, first: n == 0, rcu };
@@ -81,6 +82,13 @@ impl<O: Observer> Verifier<O> {
         let Some((frame, first)) = initialised else {
             return refuse(format_args!("expected an initialized {name} as arg #{at}"));
         };
+        if matches!(
+            self.state.frames[frame].slot(first).spilled.kind,
+            Kind::Iterator { rcu: Protection::Over, .. }
+        ) {
+            let message = format_args!("expected an RCU CS when using {}", call.function.name);
+            return Err(reject(Errno::EPROTO, message).of(reg));
+        }
         self.slots_read(frame, -8 * (first as i64 + 1), -8 * (first as i64 + 1) + 8 * count as i64);
         let reference = self.state.frames[frame].stack[first].spilled.reference;
         call.iterator = Some((frame, first));
@@ -93,6 +101,19 @@ impl<O: Observer> Verifier<O> {
             }
         }
         Ok(())
+    }
+
+    /// An RCU section ends: what iterators would give is not protected any more.
+    pub(super) fn end_rcu_of_iterators(&mut self) {
+        for frame in &mut self.state.frames {
+            for slot in &mut frame.stack {
+                if let Kind::Iterator { rcu, .. } = &mut slot.spilled.kind
+                    && *rcu == Protection::Rcu
+                {
+                    *rcu = Protection::Over;
+                }
+            }
+        }
     }
 
     /// After `next`: the path goes on with the iterator drained and null; that on which it gave an element

@@ -110,9 +110,13 @@ impl<O: Observer> Verifier<O> {
                 let message = "cannot call kernel function from non-GPL compatible program";
                 return Err(reject(Errno::EINVAL, message));
             }
-            if self.kernel_function_name(*btf_id).is_none() {
+            let Some(name) = self.kernel_function_name(*btf_id) else {
                 let message = format_args!("kernel btf_id {btf_id} is not a function");
                 return Err(reject(Errno::EINVAL, message));
+            };
+            // No device is here that a program could be bound to.
+            if name.starts_with("bpf_xdp_metadata_rx_") {
+                return Err(reject(Errno::EINVAL, "metadata kfuncs require device-bound program"));
             }
         }
         Ok(())
@@ -126,10 +130,8 @@ impl<O: Observer> Verifier<O> {
         let name = name.to_string();
         let function = KernelFunction::by_name(&name);
         let program_type = self.input.program_type.number;
-        if program_type == 27 {
-            return Err(not_built("a kernel function in a program of type struct_ops"));
-        }
-        let Some(function) = function.filter(|f| f.allows(program_type)) else {
+        let attach_type = self.input.expected_attach_type;
+        let Some(function) = function.filter(|f| f.allows(program_type, attach_type)) else {
             return Err(reject(Errno::EACCES, format_args!("calling kernel function {name} is not allowed")));
         };
         if self.state.sections.locks > 0 && !allowed_while_locked(&name) {
@@ -203,6 +205,7 @@ impl<O: Observer> Verifier<O> {
             }
             if unlocks {
                 self.state.sections.rcu = 0;
+                self.end_rcu_of_iterators();
                 self.state.each_register(|r| {
                     if let Kind::Typed { trust, .. } = &mut r.kind
                         && trust.has(Trust::RCU)
@@ -249,7 +252,10 @@ impl<O: Observer> Verifier<O> {
             );
         }
         if call.function.has(effect::RCU_PROTECTED) && !self.in_rcu() {
-            return refuse(Errno::EINVAL, format_args!("expected an RCU CS when using {name}"));
+            return refuse(
+                Errno::EACCES,
+                format_args!("kernel func {name} requires RCU critical section protection"),
+            );
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::kernel_call::{KernelCall, is_iterator};
 use super::observer::Observer;
-use super::register::{Kind, MemoryKind, Register};
+use super::register::{Kind, MemoryKind, Protection, Register};
 use super::typed::{Trust, TypeRef, TypeSource};
 use super::{Rejection, Verifier, not_built, reject};
 use crate::errno::Errno;
@@ -180,14 +180,16 @@ impl<O: Observer> Verifier<O> {
 
     fn trust_of_result(&self, call: &KernelCall) -> Trust {
         let name = call.function.name;
-        if name == "bpf_get_kmem_cache" {
+        if call.function.has(effect::UNTRUSTED) {
             return Trust::UNTRUSTED;
         }
         if let Some((frame, slot)) = call.iterator
             && is_iterator(name, "_next")
         {
-            let rcu =
-                matches!(self.state.frames[frame].slot(slot).spilled.kind, Kind::Iterator { rcu: true, .. });
+            let rcu = matches!(
+                self.state.frames[frame].slot(slot).spilled.kind,
+                Kind::Iterator { rcu: Protection::Rcu, .. }
+            );
             return if rcu { Trust::RCU } else { Trust::TRUSTED };
         }
         Trust::NONE

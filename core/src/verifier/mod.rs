@@ -442,12 +442,12 @@ impl<O: Observer> Verifier<O> {
         if self.input.program_type.accesses.is_empty() && !tracing {
             return Err(not_built(format_args!("program type {}", self.input.program_type.name)));
         }
+        self.check_kernel_functions()?;
         let code = Code { raw: &self.input.code, insns: &self.insns };
         cfg::functions(&code, &mut self.log, &mut self.functions)?;
         cfg::check_jumps(&code, &self.functions)?;
         self.check_function_types()?;
         self.check_source_lines()?;
-        self.check_kernel_functions()?;
         self.resolve(environment)?;
         let code = Code { raw: &self.input.code, insns: &self.insns };
         let postorder = cfg::check_graph(&code, &self.functions, true, &mut self.marks)?;

@@ -82,8 +82,8 @@ pub enum Kind {
         depth: u32,
         /// The slot with the lowest address: the others are shown with it.
         first: bool,
-        /// Its elements are valid by RCU.
-        rcu: bool,
+        /// Whether RCU keeps its elements valid.
+        rcu: Protection,
     },
     /// A slot that holds a saved interrupt flag.
     Interrupts {
@@ -92,6 +92,17 @@ pub enum Kind {
     },
     /// A dynptr that a function or callback was given.
     DynptrPointer(DynptrKind),
+}
+
+/// How an iterator's elements are kept valid.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Protection {
+    /// Not by RCU.
+    Own,
+    /// By the RCU section that it was made in.
+    Rcu,
+    /// By no section any more.
+    Over,
 }
 
 /// A map that a program refers to: an index into the program's list of maps.
