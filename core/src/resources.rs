@@ -9,7 +9,7 @@ use crate::arena::{Arena, Layout, Memory, ObjectKind};
 use crate::errno::Errno;
 use crate::image::Image;
 use crate::map::types::PROG_ARRAY;
-use crate::map::{AnyMap, MapContext, MapId, MapSpec, Reference};
+use crate::map::{AnyMap, MapContext, MapId, MapSpec, Mappable, Reference};
 use crate::program::ProgramId;
 
 /// Everything that a running program can reach.
@@ -115,6 +115,7 @@ impl<M: Memory> Resources<M> {
                 references: 1,
                 users: 0,
                 frozen: false,
+                writers: 0,
                 cost,
                 tail_calls: None,
                 btf: None,
@@ -228,6 +229,8 @@ struct Entry<M> {
     /// Those of them that are the system call's: descriptors and paths.
     users: u32,
     frozen: bool,
+    /// Mappings of a process that may write it.
+    writers: u32,
     cost: u64,
     /// Program type and expected attach type of whoever calls through it, for an array of programs.
     tail_calls: Option<(u32, u32)>,
@@ -243,6 +246,7 @@ impl<M: Memory> Clone for Maps<M> {
             references: e.references,
             users: e.users,
             frozen: e.frozen,
+            writers: e.writers,
             cost: e.cost,
             tail_calls: e.tail_calls,
             btf: e.btf,
@@ -314,6 +318,20 @@ impl<M: Memory> Maps<M> {
     /// Whether the system call may not write it any more (`BPF_MAP_FREEZE`).
     pub fn is_frozen(&self, id: MapId) -> bool {
         self.by_id.get(&id).is_some_and(|e| e.frozen)
+    }
+    /// The pages of a map that a process may map, for types that have such.
+    pub fn mappable(&self, id: MapId) -> Option<Mappable> {
+        self.by_id.get(&id)?.map.mappable()
+    }
+    /// Mappings of a process that may write a map.
+    pub fn writers(&self, id: MapId) -> u32 {
+        self.by_id.get(&id).map_or(0, |e| e.writers)
+    }
+    /// Counts such mappings.
+    pub fn add_writers(&mut self, id: MapId, more: i32) {
+        if let Some(entry) = self.by_id.get_mut(&id) {
+            entry.writers = entry.writers.saturating_add_signed(more);
+        }
     }
     /// Freezes a map for the system call.
     pub fn freeze(&mut self, id: MapId) {

@@ -3,7 +3,12 @@
 use glasshive::arena::{Fault, Memory, Rmw};
 use glasshive::isa::Size;
 use glasshive::jit::x86_64::layout::{HEADER_DISTANCE, REACH};
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeSet;
+use std::fs::File;
 use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::os::unix::fs::FileExt;
 use std::ptr;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
@@ -19,6 +24,33 @@ const RESERVED: usize = HEADER_DISTANCE as usize + (1 << 32) + REACH as usize;
 pub struct ReservedMemory {
     base: *mut u8,
     len: usize,
+    shared: OnceCell<Shared>,
+}
+
+/// Pages that a process may map as well: those of a file, at their own addresses.
+struct Shared {
+    file: File,
+    /// The same file, for mappings that may never be written.
+    readable: File,
+    pages: RefCell<BTreeSet<u32>>,
+}
+
+/// Bytes of a page.
+const PAGE: usize = 4096;
+
+impl Shared {
+    fn new() -> io::Result<Shared> {
+        // SAFETY: the name is a string that ends in a zero.
+        let fd = unsafe { libc::memfd_create(c"glasshive-arena".as_ptr(), libc::MFD_CLOEXEC) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the descriptor was just made, and is nobody else's.
+        let file = unsafe { File::from_raw_fd(fd) };
+        file.set_len(1 << 32)?;
+        let readable = File::open(format!("/proc/self/fd/{fd}"))?;
+        Ok(Shared { file, readable, pages: RefCell::default() })
+    }
 }
 
 // SAFETY: the range is owned, and reached through `&self` and `&mut self` alone.
@@ -40,7 +72,7 @@ impl ReservedMemory {
         }
         // SAFETY: the header's pages are the first of the mapping.
         let base = unsafe { start.cast::<u8>().add(HEADER_DISTANCE as usize) };
-        let memory = ReservedMemory { base, len: len.min(ARENA_LEN) };
+        let memory = ReservedMemory { base, len: len.min(ARENA_LEN), shared: OnceCell::new() };
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         for (at, len) in [(start, HEADER_LEN), (base.cast(), memory.len)] {
             // SAFETY: both ranges lie within the mapping, which is ours.
@@ -55,6 +87,57 @@ impl ReservedMemory {
     /// [`HEADER_DISTANCE`] below it.
     pub fn base(&self) -> *mut u8 {
         self.base
+    }
+
+    fn shared(&self) -> io::Result<&Shared> {
+        if self.shared.get().is_none() {
+            // Nobody else can have set it: the value is not shared between threads.
+            let _ = self.shared.set(Shared::new()?);
+        }
+        self.shared.get().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))
+    }
+
+    /// The file that shared pages are in, each at its own address; one that can't be written is for mappings
+    /// that may never be.
+    ///
+    /// # Errors
+    /// What `memfd_create(2)` answers.
+    pub fn file(&self, write: bool) -> io::Result<RawFd> {
+        let shared = self.shared()?;
+        Ok(if write { shared.file.as_raw_fd() } else { shared.readable.as_raw_fd() })
+    }
+
+    /// Moves whole pages to the file, with what is in them, so that a process can map them too. They stay
+    /// there as long as the memory lives.
+    ///
+    /// # Errors
+    /// What `memfd_create(2)`, `write(2)` and `mmap(2)` answer; what is not moved yet stays as it was.
+    pub fn share(&self, address: u32, len: u32) -> io::Result<()> {
+        let shared = self.shared()?;
+        let page = PAGE as u32;
+        let mut bytes = [0; PAGE];
+        for at in (address..address + len).step_by(PAGE) {
+            if shared.pages.borrow().contains(&(at / page)) {
+                continue;
+            }
+            self.read(at.into(), &mut bytes).map_err(|_| io::Error::from_raw_os_error(libc::EFAULT))?;
+            // What was never written in the file is zero.
+            if bytes.iter().any(|byte| *byte != 0) {
+                shared.file.write_all_at(&bytes, at.into())?;
+            }
+            let protection = libc::PROT_READ | libc::PROT_WRITE;
+            let flags = libc::MAP_SHARED | libc::MAP_FIXED;
+            // SAFETY: the page lies within the mapping, which is ours; what was in it is in the file.
+            let done = unsafe {
+                let place = self.base.add(at as usize).cast();
+                libc::mmap(place, PAGE, protection, flags, shared.file.as_raw_fd(), at.into())
+            };
+            if done == libc::MAP_FAILED {
+                return Err(io::Error::last_os_error());
+            }
+            shared.pages.borrow_mut().insert(at / page);
+        }
+        Ok(())
     }
 
     #[inline(always)]

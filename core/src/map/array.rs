@@ -1,7 +1,9 @@
 //! Arrays: values one after another, all there from the start; one, or one per CPU.
 
+use super::ring::PAGE;
 use super::types::Update;
-use super::{Map, MapContext, MapSpec};
+use super::types::flag;
+use super::{Map, MapContext, MapSpec, Mappable};
 use crate::arena::{Arena, Memory, ObjectKind};
 use crate::errno::Errno;
 
@@ -43,7 +45,10 @@ impl Array {
         let len = len.checked_mul(spec.max_entries.into()).ok_or(Errno::ENOMEM)?;
         let len = u32::try_from(len).map_err(|_| Errno::ENOMEM)?;
         let kind = ObjectKind::MapValues { stride, value_size: spec.value_size };
-        let object = cx.arena.allocate(len, 8, kind, true).map_err(|_| Errno::ENOMEM)?;
+        // What a process may map has its pages to itself.
+        let align = if spec.flags & flag::MMAPABLE != 0 { PAGE } else { 8 };
+        let len = len.checked_next_multiple_of(align).ok_or(Errno::ENOMEM)?;
+        let object = cx.arena.allocate(len, align, kind, true).map_err(|_| Errno::ENOMEM)?;
         Ok(Array { spec, base: object.address, stride, copies })
     }
 
@@ -122,6 +127,14 @@ impl<M: Memory> Map<M> for Array {
 
     fn direct_value(&self) -> Option<u32> {
         (self.spec.map_type == super::types::ARRAY).then_some(self.base)
+    }
+
+    fn mappable(&self) -> Option<Mappable> {
+        if self.spec.flags & flag::MMAPABLE == 0 {
+            return None;
+        }
+        let pages = (self.stride * self.spec.max_entries).div_ceil(PAGE);
+        Some(Mappable { base: self.base, pages, shown: pages, repeats: pages, writable: 0..pages })
     }
 
     fn destroy(&mut self, arena: &mut Arena<M>) {

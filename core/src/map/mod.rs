@@ -79,6 +79,21 @@ pub enum Reference {
     Foreign(u64),
 }
 
+/// Memory of a map that a process may map (`mmap(2)` of its descriptor), in pages.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mappable {
+    /// Address of the first page in the arena.
+    pub base: u32,
+    /// Pages that there are: no other object lies in them.
+    pub pages: u32,
+    /// Pages that a process may map: those past the last are the last ones again, from `repeats` on.
+    pub shown: u32,
+    /// The first page that is shown again.
+    pub repeats: u32,
+    /// Pages that a process may write.
+    pub writable: core::ops::Range<u32>,
+}
+
 /// What an operation may use besides the map itself.
 pub struct MapContext<'a, M> {
     /// Where the values live.
@@ -226,6 +241,11 @@ pub trait Map<M: Memory>: CloneMap<M> {
 
     /// The address of the first value, for `BPF_PSEUDO_MAP_VALUE`; `None` where the type has no such thing.
     fn direct_value(&self) -> Option<u32> {
+        None
+    }
+
+    /// The pages that a process may map.
+    fn mappable(&self) -> Option<Mappable> {
         None
     }
 

@@ -5,7 +5,8 @@
 //! that a record is contiguous wherever it begins: what is written past the end is copied to the beginning
 //! when the record is committed.
 
-use super::{Map, MapContext, MapSpec};
+use super::types::USER_RINGBUF;
+use super::{Map, MapContext, MapSpec, Mappable};
 use crate::arena::{Arena, Memory, ObjectKind};
 use crate::errno::Errno;
 use crate::isa::Size;
@@ -169,6 +170,13 @@ impl<M: Memory> Map<M> for Ring {
     }
     fn ring(&mut self) -> Option<&mut Ring> {
         Some(self)
+    }
+    fn mappable(&self) -> Option<Mappable> {
+        let data = self.size() / PAGE;
+        let shown = 2 + 2 * data;
+        // Each side writes its own position; who produces, the data as well.
+        let writable = if self.spec.map_type == USER_RINGBUF { 1..shown } else { 0..1 };
+        Some(Mappable { base: self.base, pages: 2 + data, shown, repeats: 2, writable })
     }
     fn destroy(&mut self, arena: &mut Arena<M>) {
         arena.release(self.base);

@@ -45,6 +45,7 @@ mod numbers {
     pub const REUSEPORT_SOCKARRAY: u32 = 20;
     pub const DEVMAP_HASH: u32 = 25;
     pub const STRUCT_OPS: u32 = 26;
+    pub const USER_RINGBUF: u32 = 31;
     pub const ARENA: u32 = 33;
 }
 pub use numbers::*;

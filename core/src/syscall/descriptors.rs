@@ -10,11 +10,16 @@ use crate::map::types::ForeignKind;
 
 /// The host's descriptor numbers.
 pub trait Descriptors {
-    /// A number that is not in use: never 0, never negative.
+    /// A number that is not in use, for a descriptor of an object: never 0, never negative.
     ///
     /// # Errors
     /// `EMFILE` where there is none left.
-    fn open(&mut self) -> Result<i32, Errno>;
+    fn open(&mut self, object: Object) -> Result<i32, Errno>;
+    /// What is the same of all numbers of one open descriptor and different of any other's; `None` for a
+    /// number that is none of ours. A host without `dup(2)` has one number for each.
+    fn identity(&self, fd: i32) -> Option<u64> {
+        u64::try_from(fd).ok()
+    }
     /// Gives a number back.
     fn close(&mut self, fd: i32);
     /// Whether the number is a descriptor of the host's own, of another kind.
@@ -47,7 +52,7 @@ pub struct Sequential {
 }
 
 impl Descriptors for Sequential {
-    fn open(&mut self) -> Result<i32, Errno> {
+    fn open(&mut self, _: Object) -> Result<i32, Errno> {
         const MOST: i32 = 1 << 20;
         let mut fd = 3;
         for used in &self.used {
@@ -85,7 +90,8 @@ pub enum Object {
 /// The open descriptors.
 pub struct Table {
     host: Box<dyn Descriptors + Send>,
-    open: BTreeMap<i32, Entry>,
+    /// By [`Descriptors::identity`].
+    open: BTreeMap<u64, Entry>,
 }
 
 #[derive(Clone, Copy)]
@@ -93,6 +99,10 @@ struct Entry {
     object: Object,
     /// `BPF_F_RDONLY` and `BPF_F_WRONLY` of a map's creation.
     access: Access,
+    /// The number that it was opened as.
+    fd: i32,
+    /// Numbers that it has (`dup(2)`).
+    numbers: u32,
 }
 
 /// What a map's descriptor lets its holder do.
@@ -115,15 +125,38 @@ impl Table {
     }
 
     pub(super) fn insert(&mut self, object: Object, access: Access) -> Result<i32, Errno> {
-        let fd = self.host.open()?;
-        self.open.insert(fd, Entry { object, access });
+        let fd = self.host.open(object)?;
+        let Some(identity) = self.host.identity(fd) else {
+            self.host.close(fd);
+            return Err(Errno::EMFILE);
+        };
+        self.open.insert(identity, Entry { object, access, fd, numbers: 1 });
         Ok(fd)
     }
 
-    pub(super) fn remove(&mut self, fd: i32) -> Result<Object, Errno> {
-        let entry = self.open.remove(&fd).ok_or(Errno::EBADF)?;
+    /// Closes a number; the object, where it was the descriptor's last.
+    pub(super) fn remove(&mut self, fd: i32) -> Result<Option<Object>, Errno> {
+        let identity = self.host.identity(fd).ok_or(Errno::EBADF)?;
+        let entry = self.open.get_mut(&identity).ok_or(Errno::EBADF)?;
+        let object = entry.object;
+        entry.numbers -= 1;
+        let last = entry.numbers == 0;
+        if last {
+            self.open.remove(&identity);
+        }
         self.host.close(fd);
-        Ok(entry.object)
+        Ok(last.then_some(object))
+    }
+
+    /// One more number of a descriptor is open.
+    pub(super) fn duplicated(&mut self, fd: i32) -> Result<(), Errno> {
+        let identity = self.host.identity(fd).ok_or(Errno::EBADF)?;
+        self.open.get_mut(&identity).ok_or(Errno::EBADF)?.numbers += 1;
+        Ok(())
+    }
+
+    fn entry(&self, fd: i32) -> Option<&Entry> {
+        self.open.get(&self.host.identity(fd)?)
     }
 
     /// What a descriptor stands for.
@@ -131,7 +164,7 @@ impl Table {
     /// # Errors
     /// `EBADF` where it is none; `EINVAL` where it is the host's own.
     pub(super) fn get(&self, fd: i32) -> Result<Object, Errno> {
-        match self.open.get(&fd) {
+        match self.entry(fd) {
             Some(entry) => Ok(entry.object),
             None if self.host.is_foreign(fd) => Err(Errno::EINVAL),
             None => Err(Errno::EBADF),
@@ -143,7 +176,7 @@ impl Table {
     /// # Errors
     /// `EBADF` where it is none, `EINVAL` where it is of another kind.
     pub(super) fn map(&self, fd: i32) -> Result<(MapId, Access), Errno> {
-        match (self.get(fd)?, self.open.get(&fd)) {
+        match (self.get(fd)?, self.entry(fd)) {
             (Object::Map(id), Some(entry)) => Ok((id, entry.access)),
             _ => Err(Errno::EINVAL),
         }
@@ -178,8 +211,8 @@ impl Table {
         }
     }
 
-    /// The open descriptors, in order.
+    /// The open descriptors, by the numbers that they were opened as.
     pub fn iter(&self) -> impl Iterator<Item = (i32, Object)> {
-        self.open.iter().map(|(fd, entry)| (*fd, entry.object))
+        self.open.values().map(|entry| (entry.fd, entry.object))
     }
 }

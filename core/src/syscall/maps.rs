@@ -296,7 +296,13 @@ impl<M: Memory + 'static> Kernel<M> {
     /// `EPERM` for a read-only descriptor, and where it is frozen already.
     pub fn map_freeze(&mut self, fd: i32) -> Result<(), Errno> {
         let (id, has) = self.table.map(fd)?;
-        if !has.write || self.resources.maps.is_frozen(id) {
+        if !has.write {
+            return Err(Errno::EPERM);
+        }
+        if self.resources.maps.writers(id) > 0 {
+            return Err(Errno::EBUSY);
+        }
+        if self.resources.maps.is_frozen(id) {
             return Err(Errno::EPERM);
         }
         self.resources.maps.freeze(id);

@@ -11,6 +11,7 @@ mod ids;
 pub mod info;
 mod links;
 mod map_btf;
+pub mod mapping;
 pub mod maps;
 pub mod pins;
 pub mod programs;
@@ -235,8 +236,25 @@ impl<M: Memory + 'static> Kernel<M> {
     /// # Errors
     /// `EBADF` where there is no such descriptor.
     pub fn close(&mut self, fd: i32) -> Result<(), Errno> {
-        let object = self.table.remove(fd)?;
-        self.release(object);
+        if let Some(object) = self.table.remove(fd)? {
+            self.release(object);
+        }
         Ok(())
+    }
+
+    /// The host made one more number for a descriptor (`dup(2)`): each is closed on its own.
+    ///
+    /// # Errors
+    /// `EBADF` where there is no such descriptor.
+    pub fn duplicated(&mut self, fd: i32) -> Result<(), Errno> {
+        self.table.duplicated(fd)
+    }
+
+    /// What a descriptor stands for.
+    ///
+    /// # Errors
+    /// `EBADF` where it is none, `EINVAL` where it is the host's own.
+    pub fn object(&self, fd: i32) -> Result<Object, Errno> {
+        self.table.get(fd)
     }
 }

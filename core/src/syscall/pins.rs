@@ -100,6 +100,11 @@ impl<M: Memory + 'static> Kernel<M> {
         Ok(())
     }
 
+    /// Whether something is pinned at a path.
+    pub fn is_pinned(&self, path: &str) -> bool {
+        name_of(path).is_ok_and(|name| self.pins.by_path.contains_key(name))
+    }
+
     /// What is pinned.
     pub fn pins(&self) -> &Pins {
         &self.pins

@@ -1,10 +1,13 @@
 //! The one system of a process: its memory is user memory, its descriptors are the numbers.
 
+mod descriptors;
+pub mod mappings;
+
 use glasshive::errno::Errno;
-use glasshive::map::types::ForeignKind;
+use glasshive::map::MapId;
 use glasshive::syscall::Kernel;
 use glasshive::syscall::attr::UserMemory;
-use glasshive::syscall::descriptors::Descriptors;
+use glasshive::syscall::descriptors::Object;
 use std::sync::{Mutex, MutexGuard};
 
 use crate::foreign;
@@ -42,43 +45,6 @@ impl UserMemory for ProcessMemory {
     }
 }
 
-/// Descriptors of the process: each of ours holds a place in its table open.
-struct ProcessDescriptors;
-
-impl Descriptors for ProcessDescriptors {
-    fn open(&mut self) -> Result<i32, Errno> {
-        // SAFETY: the name is a string that ends in a zero.
-        let fd = unsafe { libc::memfd_create(c"glasshive".as_ptr(), libc::MFD_CLOEXEC) };
-        match fd {
-            0 => {
-                // A process that closed its standard input: 0 is never one of ours.
-                let next = self.open();
-                self.close(0);
-                next
-            }
-            fd if fd > 0 => Ok(fd),
-            _ => Err(Errno::EMFILE),
-        }
-    }
-    fn close(&mut self, fd: i32) {
-        // SAFETY: the descriptor is ours.
-        unsafe { libc::close(fd) };
-    }
-    fn foreign(&self, fd: i32, kind: ForeignKind) -> Result<u64, Errno> {
-        foreign::identity(fd, kind)
-    }
-    fn path_error(&self, path: &str, create: bool) -> Errno {
-        foreign::path_error(path, create)
-    }
-    fn process(&self) -> u32 {
-        std::process::id()
-    }
-    fn is_foreign(&self, fd: i32) -> bool {
-        // SAFETY: asks about a number, whatever it is.
-        unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
-    }
-}
-
 /// Number of CPUs that the machine may have: callers size per-CPU buffers by it.
 pub fn possible_cpus() -> u32 {
     let text = std::fs::read_to_string("/sys/devices/system/cpu/possible").unwrap_or_default();
@@ -92,7 +58,7 @@ fn system() -> Result<MutexGuard<'static, Option<Kernel<ReservedMemory>>>, Errno
     let mut system = SYSTEM.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if system.is_none() {
         let memory = ReservedMemory::new(ARENA_LEN).map_err(|_| Errno::ENOMEM)?;
-        let mut kernel = Kernel::new(memory, possible_cpus(), 0, Box::new(ProcessDescriptors));
+        let mut kernel = Kernel::new(memory, possible_cpus(), 0, Box::new(descriptors::ProcessDescriptors));
         kernel.resources.interfaces.extend(foreign::interfaces());
         kernel.set_compiler(crate::engine::compiler());
         // A file that is not there, or no BTF, leaves the system without its kernel's types.
@@ -104,13 +70,14 @@ fn system() -> Result<MutexGuard<'static, Option<Kernel<ReservedMemory>>>, Errno
     Ok(system)
 }
 
+/// Runs `call` on the system.
+fn on<T>(call: impl FnOnce(&mut Kernel<ReservedMemory>) -> Result<T, Errno>) -> Result<T, Errno> {
+    system().and_then(|mut system| call(system.as_mut().ok_or(Errno::ENOMEM)?))
+}
+
 /// Runs `call` on the system; an error as a negative number.
 fn with(call: impl FnOnce(&mut Kernel<ReservedMemory>) -> Result<i64, Errno>) -> i64 {
-    let answer = system().and_then(|mut system| match system.as_mut() {
-        Some(kernel) => call(kernel),
-        None => Err(Errno::ENOMEM),
-    });
-    answer.unwrap_or_else(Errno::negative)
+    on(call).unwrap_or_else(Errno::negative)
 }
 
 /// `bpf(2)`: what the system call would return, or `-errno`. `attr` is an address of the process.
@@ -129,4 +96,30 @@ pub fn set_capabilities(mask: u64) -> i32 {
         kernel.set_capabilities(mask);
         Ok(0)
     }) as i32
+}
+
+/// What a descriptor of ours stands for; `None` for any other.
+pub fn object(fd: i32) -> Option<Object> {
+    descriptors::inode(fd)?;
+    on(|kernel| kernel.object(fd)).ok()
+}
+
+/// The process made one more number for a descriptor of ours; 0, or `-errno`.
+pub fn duplicated(fd: i32) -> i32 {
+    with(|kernel| kernel.duplicated(fd).map(|()| 0)) as i32
+}
+
+/// Whether a ring buffer has something to read; `None` for a map of another type.
+pub fn ring_is_ready(map: MapId) -> Option<bool> {
+    on(|kernel| kernel.ring_is_ready(map).ok_or(Errno::EINVAL)).ok()
+}
+
+/// `unlink(2)` of a pinned object's path; 0, or `-errno`.
+pub fn unpin(path: &str) -> i32 {
+    with(|kernel| kernel.unpin(path).map(|()| 0)) as i32
+}
+
+/// Whether an object is pinned at a path.
+pub fn is_pinned(path: &str) -> bool {
+    on(|kernel| Ok(kernel.is_pinned(path))).unwrap_or(false)
 }
