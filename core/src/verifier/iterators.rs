@@ -132,13 +132,7 @@ impl<O: Observer> Verifier<O> {
             {
                 *depth += 1;
             }
-            if let Some(before) = before {
-                let mut state = core::mem::replace(&mut self.pending[last].state, State::entry());
-                if let Some(kept) = self.kept[before.0 as usize].as_ref() {
-                    widen(&kept.state, &mut state);
-                }
-                self.pending[last].state = state;
-            }
+            self.widen_waiting(before);
             let r0 = self.pending[last].state.register_mut(Reg::R0);
             r0.maybe_null = false;
         }
@@ -148,6 +142,16 @@ impl<O: Observer> Verifier<O> {
         self.write(Reg::R0, Register::constant(0));
         self.mark_slot(slot);
         Ok(())
+    }
+
+    /// The side that was put aside last goes round once more: numbers that differ from the turn before are taken
+    /// to be any.
+    pub(super) fn widen_waiting(&mut self, before: Option<StateId>) {
+        if let Some(kept) = before.and_then(|id| self.kept[id.0 as usize].as_ref())
+            && let Some(waiting) = self.pending.last_mut()
+        {
+            widen(&kept.state, &mut waiting.state);
+        }
     }
 
     /// The state kept at the same instruction, of the same calls, that the state before the current turn grew

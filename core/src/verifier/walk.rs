@@ -238,7 +238,9 @@ impl<O: Observer> Verifier<O> {
             Insn::MayGoto { off } => {
                 self.counters.jumps += 1;
                 // The budget's end is walked first; the other side has one turn more.
+                let before = self.earlier_turn(pc);
                 self.put_aside(Pc(pc.0 + 1), pc)?.may_goto_depth += 1;
+                self.widen_waiting(before);
                 return Ok(Next::At(Pc((i64::from(pc.0) + 1 + i64::from(off)) as u32)));
             }
             Insn::Branch { .. } => {
