@@ -252,7 +252,7 @@ impl<O: Observer> Verifier<O> {
             | Kind::Memory { .. }
             | Kind::Buffer { .. }
             | Kind::Scalar => Ok(()),
-            Kind::Typed { .. } => self.check_pointer_offset(register, reg, true),
+            Kind::Typed { .. } => self.check_pointer_offset(register, reg, !register.maybe_null),
             _ => self.check_pointer_offset(register, reg, false),
         }
     }
@@ -326,7 +326,7 @@ impl<O: Observer> Verifier<O> {
                 self.use_lock(reg, lock)?;
             }
             Arg::KernelPointerSlot => gathered.slot = Some(self.pointer_slot(register, reg)?),
-            Arg::Timer => self.check_timer(register, reg, helper, gathered)?,
+            Arg::Timer => gathered.timer_map = self.deferred_field(register, reg, FieldKind::Timer)?,
             Arg::Function(callback) => {
                 if let Kind::Function(start) = register.kind {
                     gathered.callback = Some((callback, start));
@@ -345,43 +345,6 @@ impl<O: Observer> Verifier<O> {
             }
             _ => return Err(not_built("an argument of this kind")),
         }
-        Ok(())
-    }
-
-    /// A timer in a map's value; making one names its map too.
-    fn check_timer(
-        &mut self,
-        register: &Register,
-        reg: Reg,
-        _helper: i32,
-        gathered: &mut Gathered,
-    ) -> Result<(), Rejection> {
-        let refuse = |text: core::fmt::Arguments| Err(reject(Errno::EINVAL, text).of(reg));
-        let Kind::MapValue(map) = register.kind else { return Ok(()) };
-        let r = reg.number();
-        let Some(variable) = register.var.as_constant() else {
-            return refuse(format_args!(
-                "R{r} doesn't have constant offset. bpf_timer has to be at the constant offset"
-            ));
-        };
-        let info = &self.maps[usize::from(map.0)];
-        if info.types.is_none() {
-            let name = &info.spec.name;
-            return refuse(format_args!("map '{name}' has to have BTF in order to use bpf_timer"));
-        }
-        let Some(timer) = info.fields.iter().find(|f| f.kind == FieldKind::Timer) else {
-            let name = &info.spec.name;
-            return refuse(format_args!("map '{name}' has no valid bpf_timer"));
-        };
-        let at = i64::from(register.offset) + variable as i64;
-        if at != i64::from(timer.offset) {
-            let start = timer.offset;
-            return refuse(format_args!("off {at} doesn't point to 'struct bpf_timer' that is at {start}"));
-        }
-        if self.maps[usize::from(map.0)].is_inner {
-            return Err(not_built("a timer in a map of a map of maps"));
-        }
-        gathered.timer_map = Some(map);
         Ok(())
     }
 

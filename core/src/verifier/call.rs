@@ -8,7 +8,7 @@ use super::function_types::prototype;
 use super::observer::Observer;
 use super::register::{DynptrKind, Kind, MapRef, MemoryKind, Register, SocketKind};
 use super::typed::{Trust, TypeRef, TypeSource};
-use super::{Rejection, Verifier, flag, not_built, reject};
+use super::{Rejection, Verifier, not_built, reject};
 use crate::errno::Errno;
 use crate::helper::kernel_functions::KernelFunction;
 use crate::helper::{self, Facts, Prototype, Ret};
@@ -78,7 +78,7 @@ impl<O: Observer> Verifier<O> {
         let Some(prototype) = helper::prototype_in(number, program_type) else {
             return Err(not_built(format_args!("helper {name}#{number}")));
         };
-        if prototype.effects.sleeps && self.input.flags & flag::SLEEPABLE == 0 {
+        if prototype.effects.sleeps && !self.is_sleepable() {
             return Err(reject(Errno::EINVAL, "helper call might sleep in a non-sleepable prog"));
         }
         if self.state.sections.locks > 0 && !matches!(number, 94 | 194) {

@@ -1,5 +1,6 @@
 //! Functions that helpers and kernel functions call back: within the call, any number of times, or later.
 
+use super::deferred::CALL_BACK_LATER;
 use super::iterators::widen;
 use super::observer::Observer;
 use super::register::{DynptrKind, Kind, MapRef, Register};
@@ -45,7 +46,14 @@ impl<O: Observer> Verifier<O> {
                 self.marks[at].checkpoint = true;
                 self.marks[at].jump = true;
             }
-            if let Ok(Insn::Call(CallTarget::Helper(170))) = self.insns[at] {
+            let later = match self.insns[at] {
+                Ok(Insn::Call(CallTarget::Helper(number))) => number == 170,
+                Ok(Insn::Call(CallTarget::Kernel { .. })) => {
+                    self.kernel_function_at(at as u32).is_some_and(|f| CALL_BACK_LATER.contains(&f.name))
+                }
+                _ => false,
+            };
+            if later {
                 self.marks[at].prune = true;
             }
         }

@@ -30,6 +30,65 @@ fn kernel_name(register: &Register) -> Option<&'static str> {
     }
 }
 
+/// What a pointer argument has to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Class {
+    /// The program's context.
+    Context,
+    /// Null, where it may be.
+    Null,
+    /// An object of the program's own, which it owns.
+    Allocated,
+    /// An object of the program's own that counts its references.
+    RefCounted,
+    Dynptr,
+    Iterator,
+    /// A list or a tree, by its structure.
+    Root(&'static str),
+    /// A node of one.
+    Node(&'static str),
+    ConstString,
+    Map,
+    /// A field of a map's value whose work is done later.
+    Field(FieldKind),
+    InterruptFlag,
+    ResilientLock,
+    /// An object of the kernel's.
+    Object,
+    Callback,
+    /// Memory, with its size in the next argument.
+    SizedMemory,
+    /// Memory as large as its type.
+    Memory,
+}
+
+/// Classes by the suffix of the parameter's name.
+const SUFFIXES: &[(&str, Class)] = &[
+    ("__alloc", Class::Allocated),
+    ("__refcounted_kptr", Class::RefCounted),
+    ("__str", Class::ConstString),
+    ("__map", Class::Map),
+    ("__irq_flag", Class::InterruptFlag),
+];
+
+/// Classes by the structure that the parameter points to.
+const STRUCTURES: &[(&str, Class)] = &[
+    ("bpf_dynptr", Class::Dynptr),
+    ("bpf_list_head", Class::Root("bpf_list_head")),
+    ("bpf_rb_root", Class::Root("bpf_rb_root")),
+    ("bpf_list_node", Class::Node("bpf_list_node")),
+    ("bpf_rb_node", Class::Node("bpf_rb_node")),
+    ("bpf_res_spin_lock", Class::ResilientLock),
+    ("bpf_wq", Class::Field(FieldKind::Workqueue)),
+    ("bpf_timer", Class::Field(FieldKind::Timer)),
+    ("bpf_task_work", Class::Field(FieldKind::TaskWork)),
+];
+
+/// Whether the parameter after this one is its size.
+fn has_size(call: &KernelCall, at: usize) -> bool {
+    call.parameters.get(at + 1).is_some_and(|(_, n)| n.ends_with("__sz") || n.ends_with("__szk"))
+}
+
 impl<O: Observer> Verifier<O> {
     pub(super) fn check_kernel_arguments(&mut self, call: &mut KernelCall) -> Result<(), Rejection> {
         let mut at = 0;
@@ -54,47 +113,22 @@ impl<O: Observer> Verifier<O> {
         reg: Reg,
     ) -> Result<bool, Rejection> {
         let (given, name) = call.parameters[at].clone();
+        if name.ends_with("__ign") || name.ends_with("__prog") {
+            return Ok(false);
+        }
         let types = call.types.clone();
         let btf = &types.btf;
-        let r = reg.number();
-        let refuse = |errno, text: core::fmt::Arguments| Err(reject(errno, text).of(reg));
-        if name.ends_with("__ign") {
-            return Ok(false);
-        }
-        if name.ends_with("__prog") {
-            return Ok(false);
-        }
-        let register = self.read_argument(reg)?;
+        let register = self.read(reg)?;
         let ty = btf.resolve(given);
         let Some(Type::Pointer { to }) = btf.get(ty) else {
-            if !matches!(btf.get(ty), Some(Type::Int { .. } | Type::Enum { .. })) {
-                let kind = kind_name(btf.get(ty));
-                return refuse(Errno::EINVAL, format_args!("Unrecognized arg#{at} type {kind}"));
-            }
-            if !register.is_scalar() {
-                return refuse(Errno::EINVAL, format_args!("R{r} is not a scalar"));
-            }
-            if name.ends_with("__k") {
-                let Some(value) = register.as_constant() else {
-                    return refuse(Errno::EINVAL, format_args!("R{r} must be a known constant"));
-                };
-                self.mark_precise(reg)?;
-                call.constant = Some(value);
-            } else if name == "rdonly_buf_size" || name == "rdwr_buf_size" {
-                let Some(value) = register.as_constant() else {
-                    return refuse(Errno::EINVAL, format_args!("R{r} is not a const"));
-                };
-                self.mark_precise(reg)?;
-                call.buffer = Some((value, name == "rdonly_buf_size"));
-            }
+            self.kernel_number_argument(call, at, reg, &register)?;
             return Ok(false);
         };
         let pointed = btf.resolve(*to);
-        let pointed_name = btf.name_of(pointed).to_string();
-        let nullable = name.ends_with("__nullable") || name.ends_with("__opt");
         let needs_trust = call.function.trusted || call.function.has(effect::RCU | effect::RELEASES);
         if needs_trust && (register.is_null() || register.maybe_null) && !name.ends_with("__nullable") {
-            return refuse(Errno::EACCES, format_args!("Possibly NULL pointer passed to trusted arg{at}"));
+            let message = format_args!("Possibly NULL pointer passed to trusted arg{at}");
+            return Err(reject(Errno::EACCES, message).of(reg));
         }
         if register.reference != 0 {
             call.reference = register.reference;
@@ -102,187 +136,297 @@ impl<O: Observer> Verifier<O> {
                 call.released = Some(reg);
             }
         }
-        let structure = matches!(btf.get(pointed), Some(Type::Struct { .. } | Type::Union { .. }));
-        let fname = call.function.name;
-        if fname == "bpf_cast_to_kern_ctx" || (structure && pointed_name == self.input.program_type.context) {
-            self.check_fixed_offset(&register, reg)?;
-            if register.kind != Kind::Context {
-                let got = register.type_name();
-                return refuse(
-                    Errno::EINVAL,
-                    format_args!("arg#{at} expected pointer to ctx, but got {got}"),
-                );
-            }
+        let class = self.classify(call, at, reg, &register, pointed)?;
+        if class == Class::Null {
             return Ok(false);
         }
-        if nullable && register.is_null() && !self.has_size(call, at) {
-            return Ok(false);
+        if class == Class::Map {
+            self.kernel_map_argument(call, reg, &register)?;
         }
-        match pointed_name.as_str() {
-            "bpf_dynptr" if structure => {
-                self.kernel_dynptr_argument(call, at, reg, &name, &register)?;
-                return Ok(false);
-            }
-            "bpf_list_head" | "bpf_rb_root" if structure => {
-                self.kernel_root_argument(call, at, reg, &register, &pointed_name)?;
-                return Ok(false);
-            }
-            "bpf_list_node" | "bpf_rb_node" if structure => {
-                self.kernel_node_argument(call, at, reg, &register, &pointed_name)?;
-                return Ok(false);
-            }
-            "bpf_res_spin_lock" => {
-                let kind = match fname.contains("_irq") {
-                    true => ReferenceKind::ResilientLockInterrupts,
-                    false => ReferenceKind::ResilientLock,
-                };
-                let fits = match register.kind {
-                    Kind::MapValue(_) => true,
-                    Kind::Typed { trust, .. } => trust.has(Trust::ALLOCATED),
-                    _ => false,
-                };
-                if !fits {
-                    return refuse(
-                        Errno::EINVAL,
-                        format_args!("arg#{at} doesn't point to map value or allocated object"),
-                    );
-                }
-                let takes = !fname.contains("unlock");
-                self.use_lock(reg, LockUse { kind, takes })?;
-                return Ok(false);
-            }
-            "bpf_wq" | "bpf_task_work" | "bpf_timer" => {
-                return Err(not_built(format_args!("kernel function {fname}")));
-            }
-            _ => {}
+        if needs_trust && matches!(class, Class::Allocated | Class::Map | Class::Object) {
+            self.check_trust(call, &register, reg)?;
         }
-        if name.ends_with("__irq_flag") {
-            self.kernel_interrupts_argument(at, reg, &register, fname)?;
-            return Ok(false);
-        }
-        if name.ends_with("__str") {
-            if !matches!(register.kind, Kind::MapValue(_)) {
-                return refuse(Errno::EINVAL, format_args!("arg#{at} doesn't point to a const string"));
-            }
-            self.check_constant_string(&register, reg)?;
-            return Ok(false);
-        }
-        if structure
-            && let Some(kind) = pointed_name.strip_prefix("bpf_iter_")
-            && fname.starts_with(&alloc::format!("bpf_iter_{kind}_"))
-        {
-            self.kernel_iterator_argument(call, at, reg, &register, pointed)?;
-            return Ok(false);
-        }
-        if name.ends_with("__alloc") {
-            let Kind::Typed { of, trust } = register.kind else {
-                return refuse(Errno::EINVAL, format_args!("arg#{at} expected pointer to allocated object"));
-            };
-            let per_cpu = fname.starts_with("bpf_percpu");
-            if !trust.has(Trust::ALLOCATED)
-                || trust.has(Trust::NON_OWNING)
-                || trust.has(Trust::PER_CPU) != per_cpu
-            {
-                return refuse(Errno::EINVAL, format_args!("arg#{at} expected pointer to allocated object"));
-            }
+        if call.function.has(effect::RELEASES) && register.reference != 0 {
             self.check_released(&register, reg)?;
-            if register.reference == 0 {
-                return refuse(Errno::EINVAL, format_args!("allocated object must be referenced"));
-            }
-            call.object = Some(of);
-            return Ok(false);
-        }
-        if name.ends_with("__refcounted_kptr") {
-            let Kind::Typed { of, trust } = register.kind else {
-                return refuse(Errno::EINVAL, format_args!("arg#{at} is neither owning or non-owning ref"));
-            };
-            if !trust.has(Trust::ALLOCATED) {
-                return refuse(Errno::EINVAL, format_args!("arg#{at} is neither owning or non-owning ref"));
-            }
-            if !self.fields_of(of).iter().any(|f| f.kind == FieldKind::RefCount) {
-                return refuse(
-                    Errno::EINVAL,
-                    format_args!("arg#{at} doesn't point to a type with bpf_refcount field"),
-                );
-            }
-            call.owning = !trust.has(Trust::NON_OWNING);
-            call.object = Some(of);
-            return Ok(false);
-        }
-        if name.ends_with("__map") || (matches!(register.kind, Kind::Map(_)) && pointed_name == "bpf_map") {
-            if !matches!(register.kind, Kind::Map(_)) && pointed_name != "bpf_map" {
-                return refuse(Errno::EINVAL, format_args!("pointer in R{r} isn't map pointer"));
-            }
-            if fname.starts_with("bpf_arena") {
-                return Err(not_built(format_args!("kernel function {fname}")));
-            }
-            if name.ends_with("__map") && !matches!(register.kind, Kind::Map(_)) {
-                return refuse(Errno::EINVAL, format_args!("pointer in R{r} isn't map pointer"));
-            }
-            return Ok(false);
-        }
-        let is_object = matches!(register.kind, Kind::Typed { .. }) || kernel_name(&register).is_some();
-        if is_object {
-            if !structure {
-                let kind = kind_name(btf.get(pointed));
-                return refuse(
-                    Errno::EINVAL,
-                    format_args!(
-                        "kernel function {fname} args#{at} pointer type {kind} {pointed_name} is not supported"
-                    ),
-                );
-            }
-            self.kernel_object_argument(call, at, reg, &register, pointed)?;
-            return Ok(false);
-        }
-        if matches!(btf.get(pointed), Some(Type::Prototype { .. })) {
-            if !matches!(register.kind, Kind::Function(_)) {
-                return refuse(Errno::EINVAL, format_args!("arg{at} expected pointer to func"));
-            }
-            let Kind::Function(start) = register.kind else { return Ok(false) };
-            if fname != "bpf_rbtree_add_impl" {
-                return Err(not_built(format_args!("a callback of kernel function {fname}")));
-            }
-            call.callback = Some(start);
-            return Ok(false);
-        }
-        let sized = self.has_size(call, at);
-        let plain = is_plain(btf, pointed, 0) || (sized && matches!(btf.get(pointed), Some(Type::Void)));
-        if !plain {
-            let kind = kind_name(btf.get(pointed));
-            let or_void = if sized { "void, " } else { "" };
-            return refuse(
-                Errno::EINVAL,
-                format_args!(
-                    "arg#{at} pointer type {kind} {pointed_name} must point to {or_void}scalar, or struct with scalar"
-                ),
-            );
         }
         self.check_fixed_offset(&register, reg)?;
-        if sized {
-            self.kernel_memory_argument(call, at, reg, &register)?;
-            return Ok(true);
+        self.check_class(call, at, reg, &register, pointed, class)
+    }
+
+    /// What an argument has to be: by its type and its name's suffix, and what is left by what is given.
+    fn classify(
+        &self,
+        call: &KernelCall,
+        at: usize,
+        reg: Reg,
+        register: &Register,
+        pointed: TypeId,
+    ) -> Result<Class, Rejection> {
+        let btf = &call.types.btf;
+        let (name, function) = (call.parameters[at].1.as_str(), call.function.name);
+        let structure = matches!(btf.get(pointed), Some(Type::Struct { .. } | Type::Union { .. }));
+        let of = btf.name_of(pointed);
+        let sized = has_size(call, at);
+        if function == "bpf_cast_to_kern_ctx" || (structure && of == self.input.program_type.context) {
+            return Ok(Class::Context);
         }
-        let Some(size) = btf.size_of(pointed) else {
-            let kind = kind_name(btf.get(pointed));
-            return refuse(
-                Errno::EINVAL,
-                format_args!(
-                    "arg#{at} reference type('{kind} {pointed_name}') size cannot be determined: -22"
-                ),
-            );
-        };
-        self.check_memory_of_size(reg, size)?;
+        let nullable = name.ends_with("__nullable") || name.ends_with("__opt");
+        if nullable && register.is_null() && !sized {
+            return Ok(Class::Null);
+        }
+        if let Some((_, class)) = SUFFIXES.iter().find(|row| name.ends_with(row.0)) {
+            return Ok(*class);
+        }
+        if structure && let Some((_, class)) = STRUCTURES.iter().find(|row| row.0 == of) {
+            return Ok(*class);
+        }
+        if structure
+            && let Some(kind) = of.strip_prefix("bpf_iter_")
+            && function
+                .strip_prefix("bpf_iter_")
+                .and_then(|f| f.strip_prefix(kind))
+                .is_some_and(|f| f.starts_with('_'))
+        {
+            return Ok(Class::Iterator);
+        }
+        let refuse = |text: core::fmt::Arguments| Err(reject(Errno::EINVAL, text).of(reg));
+        let kind = kind_name(btf.get(pointed));
+        if matches!(register.kind, Kind::Typed { .. }) || kernel_name(register).is_some() {
+            if structure || (of == "bpf_map" || name.ends_with("__map")) {
+                return Ok(Class::Object);
+            }
+            return refuse(format_args!(
+                "kernel function {function} args#{at} pointer type {kind} {of} is not supported"
+            ));
+        }
+        if matches!(btf.get(pointed), Some(Type::Prototype { .. })) {
+            return Ok(Class::Callback);
+        }
+        if is_plain(btf, pointed, 0) || (sized && matches!(btf.get(pointed), Some(Type::Void))) {
+            return Ok(if sized { Class::SizedMemory } else { Class::Memory });
+        }
+        let or_void = if sized { "void, " } else { "" };
+        refuse(format_args!(
+            "arg#{at} pointer type {kind} {of} must point to {or_void}scalar, or struct with scalar"
+        ))
+    }
+
+    /// The argument is of its class; `true` where the next one was checked with it.
+    fn check_class(
+        &mut self,
+        call: &mut KernelCall,
+        at: usize,
+        reg: Reg,
+        register: &Register,
+        pointed: TypeId,
+        class: Class,
+    ) -> Result<bool, Rejection> {
+        let name = call.parameters[at].1.clone();
+        let function = call.function.name;
+        let refuse = |text: core::fmt::Arguments| Err(reject(Errno::EINVAL, text).of(reg));
+        match class {
+            Class::Null => {}
+            Class::Context => {
+                if register.kind != Kind::Context {
+                    let got = register.type_name();
+                    return refuse(format_args!("arg#{at} expected pointer to ctx, but got {got}"));
+                }
+            }
+            Class::Dynptr => self.kernel_dynptr_argument(call, at, reg, &name, register)?,
+            Class::Root(of) => self.kernel_root_argument(call, at, reg, register, of)?,
+            Class::Node(of) => self.kernel_node_argument(call, at, reg, register, of)?,
+            Class::ResilientLock => self.kernel_lock_argument(at, reg, register, function)?,
+            Class::Field(kind) => {
+                if !matches!(register.kind, Kind::MapValue(_)) || register.maybe_null {
+                    return refuse(format_args!("arg#{at} doesn't point to a map value"));
+                }
+                call.field = self.deferred_field(register, reg, kind)?.map(|map| (kind, map));
+            }
+            Class::InterruptFlag => self.kernel_interrupts_argument(at, reg, register, function)?,
+            Class::ConstString => {
+                if !matches!(register.kind, Kind::MapValue(_)) {
+                    return refuse(format_args!("arg#{at} doesn't point to a const string"));
+                }
+                self.check_constant_string(register, reg)?;
+            }
+            Class::Iterator => self.kernel_iterator_argument(call, at, reg, register, pointed)?,
+            Class::Allocated => self.kernel_allocated_argument(call, at, reg, register)?,
+            Class::RefCounted => self.kernel_counted_argument(call, at, reg, register)?,
+            Class::Map => {
+                if function.starts_with("bpf_arena") && matches!(register.kind, Kind::Map(_)) {
+                    return Err(not_built(format_args!("kernel function {function}")));
+                }
+                if !matches!(register.kind, Kind::Map(_)) {
+                    let wanted = call.types.structure("bpf_map").unwrap_or(pointed);
+                    self.kernel_object_argument(call, at, reg, register, wanted)?;
+                }
+            }
+            Class::Object => self.kernel_object_argument(call, at, reg, register, pointed)?,
+            Class::Callback => {
+                let Kind::Function(start) = register.kind else {
+                    return refuse(format_args!("arg{at} expected pointer to func"));
+                };
+                call.callback = Some(start);
+            }
+            Class::SizedMemory => {
+                self.kernel_memory_argument(call, at, reg, register)?;
+                return Ok(true);
+            }
+            Class::Memory => {
+                let btf = &call.types.btf;
+                let Some(size) = btf.size_of(pointed) else {
+                    let (kind, of) = (kind_name(btf.get(pointed)), btf.name_of(pointed));
+                    return refuse(format_args!(
+                        "arg#{at} reference type('{kind} {of}') size cannot be determined: -22"
+                    ));
+                };
+                self.check_memory_of_size(reg, size)?;
+            }
+        }
         Ok(false)
     }
 
-    fn read_argument(&mut self, reg: Reg) -> Result<Register, Rejection> {
-        self.read(reg)
+    /// An argument that is no pointer.
+    fn kernel_number_argument(
+        &mut self,
+        call: &mut KernelCall,
+        at: usize,
+        reg: Reg,
+        register: &Register,
+    ) -> Result<(), Rejection> {
+        let (given, name) = call.parameters[at].clone();
+        let btf = &call.types.btf;
+        let r = reg.number();
+        let refuse = |text: core::fmt::Arguments| Err(reject(Errno::EINVAL, text).of(reg));
+        let ty = btf.get(btf.resolve(given));
+        if !matches!(ty, Some(Type::Int { .. } | Type::Enum { .. })) {
+            let kind = kind_name(ty);
+            return refuse(format_args!("Unrecognized arg#{at} type {kind}"));
+        }
+        if !register.is_scalar() {
+            return refuse(format_args!("R{r} is not a scalar"));
+        }
+        if name.ends_with("__k") {
+            let Some(value) = register.as_constant() else {
+                return refuse(format_args!("R{r} must be a known constant"));
+            };
+            self.mark_precise(reg)?;
+            call.constant = Some(value);
+        } else if name == "rdonly_buf_size" || name == "rdwr_buf_size" {
+            let Some(value) = register.as_constant() else {
+                return refuse(format_args!("R{r} is not a const"));
+            };
+            self.mark_precise(reg)?;
+            call.buffer = Some((value, name == "rdonly_buf_size"));
+        }
+        Ok(())
     }
 
-    /// Whether the parameter after this one is its size.
-    fn has_size(&self, call: &KernelCall, at: usize) -> bool {
-        call.parameters.get(at + 1).is_some_and(|(_, n)| n.ends_with("__sz") || n.ends_with("__szk"))
+    /// A pointer that the function relies on is valid.
+    fn check_trust(&self, call: &KernelCall, register: &Register, reg: Reg) -> Result<(), Rejection> {
+        if is_trusted(register) {
+            return Ok(());
+        }
+        let by_rcu = matches!(register.kind, Kind::Typed { trust, .. } if trust.has(Trust::RCU));
+        let what = match call.function.has(effect::RCU) {
+            false => "referenced or trusted",
+            true if !by_rcu => "a rcu pointer",
+            true => return Ok(()),
+        };
+        Err(reject(Errno::EINVAL, format_args!("R{} must be {what}", reg.number())).of(reg))
+    }
+
+    /// A map, and the one of the field that was named before it.
+    fn kernel_map_argument(&self, call: &KernelCall, reg: Reg, register: &Register) -> Result<(), Rejection> {
+        let r = reg.number();
+        let refuse = |text: core::fmt::Arguments| Err(reject(Errno::EINVAL, text).of(reg));
+        let map = match register.kind {
+            Kind::Map(map) | Kind::MapValue(map) | Kind::MapKey(map) => Some(map),
+            Kind::Typed { .. } => None,
+            _ => return refuse(format_args!("pointer in R{r} isn't map pointer")),
+        };
+        if let (Some((kind, of)), Some(map)) = (call.field, map)
+            && of != map
+        {
+            let what = if kind == FieldKind::Workqueue { "workqueue" } else { kind.name() };
+            let before = r - 1;
+            return refuse(format_args!(
+                "{what} pointer in R{before} map_uid=0 doesn't match map pointer in R{r} map_uid=0"
+            ));
+        }
+        Ok(())
+    }
+
+    fn kernel_lock_argument(
+        &mut self,
+        at: usize,
+        reg: Reg,
+        register: &Register,
+        function: &str,
+    ) -> Result<(), Rejection> {
+        let kind = match function.contains("_irq") {
+            true => ReferenceKind::ResilientLockInterrupts,
+            false => ReferenceKind::ResilientLock,
+        };
+        let fits = match register.kind {
+            Kind::MapValue(_) => true,
+            Kind::Typed { trust, .. } => trust.has(Trust::ALLOCATED),
+            _ => false,
+        };
+        if !fits {
+            let message = format_args!("arg#{at} doesn't point to map value or allocated object");
+            return Err(reject(Errno::EINVAL, message).of(reg));
+        }
+        let takes = !function.contains("unlock");
+        self.use_lock(reg, LockUse { kind, takes })
+    }
+
+    /// An object that the program allocated and owns.
+    fn kernel_allocated_argument(
+        &mut self,
+        call: &mut KernelCall,
+        at: usize,
+        reg: Reg,
+        register: &Register,
+    ) -> Result<(), Rejection> {
+        let refuse = |text: core::fmt::Arguments| Err(reject(Errno::EINVAL, text).of(reg));
+        let per_cpu = call.function.name.starts_with("bpf_percpu");
+        let of = match register.kind {
+            Kind::Typed { of, trust }
+                if trust.has(Trust::ALLOCATED)
+                    && !trust.has(Trust::NON_OWNING)
+                    && trust.has(Trust::PER_CPU) == per_cpu =>
+            {
+                of
+            }
+            _ => return refuse(format_args!("arg#{at} expected pointer to allocated object")),
+        };
+        if register.reference == 0 {
+            return refuse(format_args!("allocated object must be referenced"));
+        }
+        call.object = Some(of);
+        Ok(())
+    }
+
+    /// An object that counts its references.
+    fn kernel_counted_argument(
+        &mut self,
+        call: &mut KernelCall,
+        at: usize,
+        reg: Reg,
+        register: &Register,
+    ) -> Result<(), Rejection> {
+        let refuse = |text: core::fmt::Arguments| Err(reject(Errno::EINVAL, text).of(reg));
+        let (of, trust) = match register.kind {
+            Kind::Typed { of, trust } if trust.has(Trust::ALLOCATED) => (of, trust),
+            _ => return refuse(format_args!("arg#{at} is neither owning or non-owning ref")),
+        };
+        if !self.fields_of(of).iter().any(|f| f.kind == FieldKind::RefCount) {
+            return refuse(format_args!("arg#{at} doesn't point to a type with bpf_refcount field"));
+        }
+        call.owning = !trust.has(Trust::NON_OWNING);
+        call.object = Some(of);
+        Ok(())
     }
 
     fn kernel_memory_argument(
@@ -329,21 +473,10 @@ impl<O: Observer> Verifier<O> {
     ) -> Result<(), Rejection> {
         let (r, function) = (reg.number(), call.function);
         let refuse = |text: core::fmt::Arguments| Err(reject(Errno::EINVAL, text).of(reg));
-        if function.trusted || function.has(effect::RCU | effect::RELEASES) {
-            let by_rcu = matches!(register.kind, Kind::Typed { trust, .. } if trust.has(Trust::RCU));
-            if !is_trusted(register) {
-                if !function.has(effect::RCU) {
-                    return refuse(format_args!("R{r} must be referenced or trusted"));
-                }
-                if !by_rcu {
-                    return refuse(format_args!("R{r} must be a rcu pointer"));
-                }
-            }
+        if !matches!(register.kind, Kind::Typed { .. }) && kernel_name(register).is_none() {
+            let got = register.type_name();
+            return refuse(format_args!("arg#{at} is {got} expected {got} or socket"));
         }
-        if function.has(effect::RELEASES) && register.reference != 0 {
-            self.check_released(register, reg)?;
-        }
-        self.check_object_offset(register, reg)?;
         let types = call.types.clone();
         let btf = &types.btf;
         let wanted_name = btf.name_of(wanted);

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::function_types::prototype;
 use super::kernel_types::parameter_names;
 use super::observer::Observer;
-use super::register::{Kind, Register};
+use super::register::{Kind, MapRef, Register};
 use super::typed::{Trust, TypeRef, TypeSource};
 use super::walk::Next;
 use super::{Rejection, Verifier, not_built, reject};
@@ -43,6 +43,8 @@ pub(super) struct KernelCall {
     pub dynptr: Option<super::dynptrs::Taken>,
     /// The function to be called back, by its first slot.
     pub callback: Option<u32>,
+    /// The field whose work is done later (a workqueue, a task's work), and the map that it is in.
+    pub field: Option<(FieldKind, MapRef)>,
     /// The iterator: its frame and slot.
     pub iterator: Option<(usize, usize)>,
 }
@@ -160,6 +162,7 @@ impl<O: Observer> Verifier<O> {
             root: None,
             dynptr: None,
             callback: None,
+            field: None,
             iterator: None,
         };
         if call.function.name.starts_with("bpf_res_spin_lock") {
@@ -168,6 +171,9 @@ impl<O: Observer> Verifier<O> {
         self.check_kernel_arguments(&mut call)?;
         if let (Some(start), Some((FieldKind::TreeRoot { of, node }, source))) = (call.callback, call.root) {
             self.compare_nodes(pc, start, TypeRef { source, id: of }, node)?;
+        }
+        if let (Some(start), Some((kind, map))) = (call.callback, call.field) {
+            self.call_back_later(pc, start, kind, map)?;
         }
         self.enter_or_leave(&call)?;
         if let Some(reg) = call.released {

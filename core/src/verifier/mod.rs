@@ -32,6 +32,7 @@ mod call;
 mod callback;
 pub mod cfg;
 mod compare;
+mod deferred;
 pub mod domain;
 mod dynptrs;
 mod fast_calls;
