@@ -38,6 +38,29 @@ fn logs_are_the_kernels_line_by_line() {
     });
 }
 
+/// A buffer of any size, fixed (level 8 added) or rotating, has what the kernel leaves in it.
+#[test]
+fn buffers_hold_what_the_kernels_do() {
+    compare("log buffers", &[], |side, out| {
+        // Addresses of maps differ, and may be cut anywhere.
+        for (name, text) in programs().into_iter().filter(|(_, text)| text.maps.is_empty()) {
+            let maps = Maps::new(&text, &side).expect("no maps");
+            for level in [1, 2, 8, 9, 10] {
+                let whole = maps.load(&text, level, &mut vec![0; 1 << 20]);
+                side.close(whole.ret);
+                let whole = whole.log_true_size as usize;
+                for size in [1, 2, 100, 500, whole / 2, whole - 1, whole, whole + 1] {
+                    let loaded = maps.load(&text, level, &mut vec![0; size.max(1)]);
+                    side.close(loaded.ret);
+                    let digest = digest(loaded.log.as_bytes());
+                    let answer = (errno_name(loaded.ret.min(0)), loaded.log_true_size, digest);
+                    out.note(format!("{name}, level {level}, {size} bytes"), answer);
+                }
+            }
+        }
+    });
+}
+
 /// Packets that test runs get.
 fn packets() -> Vec<Vec<u8>> {
     let mut ipv4 = vec![0; 64];

@@ -341,25 +341,14 @@ impl LogBuffer {
     ///
     /// # Errors
     /// `ENOSPC` where the buffer is too small, `EFAULT` where it is not there.
-    fn copy(&self, text: &str, true_size: usize, user: &mut dyn UserMemory) -> Result<(), Errno> {
+    fn copy(&self, kept: &[u8], true_size: usize, user: &mut dyn UserMemory) -> Result<(), Errno> {
         if self.level == 0 || self.address == 0 {
             return Ok(());
         }
-        let (bytes, size) = (text.as_bytes(), self.size as usize);
-        if bytes.len() < size {
-            user.write(self.address, bytes)?;
-            user.write(self.address + bytes.len() as u64, &[0])?;
-            // What was forgotten since did not fit.
-            return if true_size <= size { Ok(()) } else { Err(Errno::ENOSPC) };
-        }
-        // A fixed buffer keeps the beginning, a rotating one the end.
-        let kept = match self.level & crate::verifier::log::level::FIXED {
-            0 => &bytes[bytes.len() - (size - 1)..],
-            _ => &bytes[..size - 1],
-        };
         user.write(self.address, kept)?;
         user.write(self.address + kept.len() as u64, &[0])?;
-        Err(Errno::ENOSPC)
+        // What was forgotten since had to fit too.
+        if true_size <= self.size as usize { Ok(()) } else { Err(Errno::ENOSPC) }
     }
 }
 
@@ -446,8 +435,8 @@ pub(super) fn load<M: Memory + 'static>(
         held: Vec::new(),
         log_level: log.level,
     };
-    let (result, text, true_size) = verify(kernel, attr, user, request);
-    let copied = log.copy(&text, true_size, user);
+    let (result, kept, true_size) = verify(kernel, attr, user, request);
+    let copied = log.copy(&kept, true_size, user);
     attr.write_back_new(field::LOG_TRUE_SIZE, &(true_size as u32).to_le_bytes(), user)?;
     let (request, outcome) = match (result, copied) {
         (_, Err(errno)) | (Err(errno), Ok(())) => return Err(errno),
@@ -468,13 +457,14 @@ fn refuse_signature(attr: &Attr, user: &dyn UserMemory) -> Errno {
 /// A program that was accepted: what was asked for, and what came of it.
 type Accepted = (LoadRequest, Outcome<Nobody>);
 
-/// Reads what else belongs to the program, and verifies it; the log's text and true size, whatever the answer.
+/// Reads what else belongs to the program, and verifies it; what the log's buffer gets and the log's true size,
+/// whatever the answer.
 fn verify<M: Memory + 'static>(
     kernel: &Kernel<M>,
     attr: &Attr,
     user: &dyn UserMemory,
     mut request: LoadRequest,
-) -> (Result<Accepted, Errno>, String, usize) {
+) -> (Result<Accepted, Errno>, Vec<u8>, usize) {
     let mut read = || {
         read_descriptors(attr, user, &mut request)?;
         if attr.u32(field::FUNC_INFO_CNT) != 0 || attr.u32(field::LINE_INFO_CNT) != 0 {
@@ -483,10 +473,11 @@ fn verify<M: Memory + 'static>(
         Ok(())
     };
     if let Err(errno) = read() {
-        return (Err(errno), String::new(), 0);
+        return (Err(errno), Vec::new(), 0);
     }
-    let outcome = kernel.verifier(&request, Nobody).finish();
-    let (text, true_size) = (outcome.log.text().to_string(), outcome.log.true_size());
+    let size = attr.u32(field::LOG_SIZE) as usize;
+    let outcome = kernel.verifier(&request, Nobody).with_log_size(size).finish();
+    let (text, true_size) = (outcome.log.kept().to_vec(), outcome.log.true_size());
     let true_size = if request.log_level == 0 { 0 } else { true_size };
     match outcome.result.as_ref().err().map(|rejection| rejection.errno) {
         Some(errno) => (Err(errno), text, true_size),

@@ -41,9 +41,7 @@ impl<O: Observer> Verifier<O> {
             let message = format_args!("Caller passes invalid args into func#{function} ('{name}')");
             return Err(reject(errno, message));
         }
-        if self.log.shows_instructions() {
-            let _ = writeln!(self.log, "Func#{function} ('{name}') is global and assumed valid.");
-        }
+        let _ = writeln!(self.log, "Func#{function} ('{name}') is global and assumed valid.");
         if moves {
             self.packet_moved();
         }
@@ -188,10 +186,8 @@ impl<O: Observer> Verifier<O> {
         self.changed = Changed::ALL;
         self.last_line = None;
         self.line_end = None;
-        if self.log.shows_instructions() {
-            let name = &self.function_facts[function].name;
-            let _ = writeln!(self.log, "Validating {name}() func#{function}...");
-        }
+        let name = &self.function_facts[function].name;
+        let _ = writeln!(self.log, "Validating {name}() func#{function}...");
         let parameters = self.parameters(function).map_err(|errno| reject(errno, ""))?;
         self.state = State::entry();
         self.state.first = self.pc;

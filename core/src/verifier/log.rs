@@ -22,12 +22,20 @@ pub struct Log {
     text: String,
     /// Most bytes that were in the log at any time: what a buffer would have had to hold.
     longest: usize,
+    /// Bytes of the buffer that it is for, where that is known.
+    size: Option<usize>,
+    /// The first byte that a rotating buffer still has.
+    start: usize,
 }
 
 impl Log {
     /// An empty log of that level; 0 keeps nothing.
     pub fn new(level: u32) -> Log {
-        Log { level, text: String::new(), longest: 0 }
+        Log { level, ..Log::default() }
+    }
+    /// The log is for a buffer of that many bytes.
+    pub(super) fn set_size(&mut self, size: usize) {
+        self.size = Some(size);
     }
     /// Whether anything is kept.
     pub fn is_on(&self) -> bool {
@@ -52,7 +60,24 @@ impl Log {
     /// Forgets what came after a position.
     pub fn reset(&mut self, position: usize) {
         self.longest = self.longest.max(self.text.len());
+        self.start = self.first().min(position);
         self.text.truncate(position);
+    }
+    /// The first byte that the buffer has: a rotating one holds the end and a zero, and gets nothing back that
+    /// it lost.
+    fn first(&self) -> usize {
+        match self.size {
+            Some(size) if self.level & level::FIXED == 0 => {
+                self.start.max((self.text.len() + 1).saturating_sub(size))
+            }
+            _ => 0,
+        }
+    }
+    /// What the buffer has in the end, without the terminating zero. Needs not be whole characters.
+    pub fn kept(&self) -> &[u8] {
+        let kept = self.text.as_bytes().get(self.first()..).unwrap_or_default();
+        let len = self.size.map_or(kept.len(), |size| kept.len().min(size.saturating_sub(1)));
+        &kept[..len]
     }
     /// The text.
     pub fn text(&self) -> &str {

@@ -172,7 +172,11 @@ impl<O: Observer> Verifier<O> {
                 self.check_pointer_offset(pointer, base, false)?;
                 if self.target.is_some() {
                     let write = mode == Mode::Write;
-                    loaded = self.tracing_context(off, bytes, write, sign_extend)?;
+                    let given = self.tracing_context(off, bytes, write, sign_extend);
+                    loaded = given.map_err(|rejection| match rejection.errno {
+                        Errno::EACCES => self.reject_with_line(rejection),
+                        _ => rejection,
+                    })?;
                     if let Some(dst) = dst {
                         if loaded.is_scalar() {
                             loaded.var = resized(&loaded.var, size, sign_extend);
@@ -189,10 +193,10 @@ impl<O: Observer> Verifier<O> {
                 );
                 // The sign of a pointer can't be extended.
                 let gives = gives.filter(|gives| !sign_extend || *gives == FieldKind::Scalar);
-                let gives = gives.ok_or_else(|| {
+                let Some(gives) = gives else {
                     let message = format_args!("invalid bpf_context access off={off} size={bytes}");
-                    reject(Errno::EACCES, message).of(base)
-                })?;
+                    return Err(self.reject_with_line(reject(Errno::EACCES, message).of(base)));
+                };
                 if mode == Mode::Read {
                     loaded = self.field(gives)?;
                 }

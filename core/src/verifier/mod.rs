@@ -471,6 +471,12 @@ impl<O: Observer> Verifier<O> {
         Ok(())
     }
 
+    /// Says how many bytes the log's buffer has: a rotating one keeps less of a log that was taken back.
+    pub fn with_log_size(mut self, size: usize) -> Verifier<O> {
+        self.log.set_size(size);
+        self
+    }
+
     /// Walks at most `budget` instructions.
     pub fn step(&mut self, budget: u32) -> Progress {
         for _ in 0..budget {
@@ -535,10 +541,6 @@ impl<O: Observer> Verifier<O> {
     }
 
     fn end(&mut self, result: Result<(), Rejection>) {
-        if result.is_ok() && !self.log.shows_all() {
-            // Every path ended well.
-            self.log.reset(0);
-        }
         if let Err(rejection) = &result {
             if !rejection.message.is_empty() && !rejection.logged {
                 let _ = writeln!(self.log, "{}", rejection.message);

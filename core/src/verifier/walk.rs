@@ -511,7 +511,8 @@ impl<O: Observer> Verifier<O> {
             return;
         }
         let (pc, current) = (self.pc, self.state.current());
-        if self.show_state {
+        // At level 1 it is not shown, and stays to be shown.
+        if self.show_state && self.log.shows_all() {
             let _ = write!(self.log, "\nfrom {} to {pc}{}:", self.previous_pc(), self.guess_label());
             self.log_frame(current, None);
             self.show_state = false;
@@ -551,6 +552,13 @@ impl<O: Observer> Verifier<O> {
         let (current, changed) = (self.state.current(), self.changed);
         self.log_frame(current, Some(changed));
         self.changed = Changed::default();
+    }
+
+    /// A rejection that has the instruction's source line behind it, where that was not shown yet.
+    pub(super) fn reject_with_line(&mut self, rejection: Rejection) -> Rejection {
+        let _ = writeln!(self.log, "{}", rejection.message);
+        self.log_source_line(self.pc);
+        Rejection { logged: true, ..rejection }
     }
 
     /// Writes the source line of an instruction, where it is another than the last one shown.
