@@ -182,10 +182,8 @@ fn register(old: &Register, new: &Register, terms: Terms, ids: &mut Ids) -> bool
                 && ids.same(old.slice_of, new.slice_of)
         }
         (Kind::Packet | Kind::PacketMeta, _) => {
-            if old.range < 0 || new.range < 0 {
-                return old.range == new.range;
-            }
-            old.range <= new.range
+            let past_end = old.range < 0 || new.range < 0;
+            (if past_end { old.range == new.range } else { old.range <= new.range })
                 && old.offset == new.offset
                 && ids.same(old.id, new.id)
                 && old.var.covers(&new.var)
