@@ -4,122 +4,12 @@
 mod cases;
 
 use cases::{objects, say};
-use glasshive::object::{Code, Inner, Object, ObjectProgram, ProgramKind};
-use glasshive_native::oracle::calls::{self, Attr, Load, Loaded, MapCreate, command, errno_name};
+use glasshive_native::oracle::calls::errno_name;
 use glasshive_native::oracle::log::{last_message, stats};
-use glasshive_native::oracle::{Bpf, Fresh, Side, usable};
+use glasshive_native::oracle::{Fresh, Side, usable};
 use glasshive_native::process::possible_cpus;
 use std::collections::BTreeMap;
 use std::panic::catch_unwind;
-
-/// A program's maps and BTF in a system.
-struct Made<'a> {
-    system: &'a dyn Bpf,
-    maps: BTreeMap<usize, i64>,
-    opened: Vec<i64>,
-}
-
-impl Drop for Made<'_> {
-    fn drop(&mut self) {
-        self.opened.iter().for_each(|fd| self.system.close(*fd));
-    }
-}
-
-impl Made<'_> {
-    /// Creates a map of the object, and what it is a map of before it.
-    fn map(&mut self, object: &Object, index: usize) -> Result<i64, String> {
-        if let Some(fd) = self.maps.get(&index) {
-            return Ok(*fd);
-        }
-        let map = &object.maps[index];
-        let inner_map_fd = match &map.inner {
-            Some(Inner::Map(inner)) => self.map(object, *inner)?,
-            Some(Inner::Spec(spec)) => {
-                let create = MapCreate { name: "", ..create(spec) };
-                self.keep(create.call(self.system), "an inner map")?
-            }
-            None => 0,
-        };
-        let fd = MapCreate { inner_map_fd, ..create(&map.spec) }.call(self.system);
-        let fd = self.keep(fd, &format!("map {}", map.name))?;
-        self.maps.insert(index, fd);
-        if !map.contents.is_empty() {
-            let mut value = map.contents.clone();
-            value.resize(map.spec.value_size as usize, 0);
-            let ret = calls::update(self.system, fd, Some(&[0; 4]), &value, 0);
-            self.keep(ret, &format!("contents of map {}", map.name)).map(|_| self.opened.pop())?;
-        }
-        if map.frozen {
-            let mut attr = Attr::default().fd(0, fd);
-            self.system.bpf(command::MAP_FREEZE, &mut attr.0, 4);
-        }
-        Ok(fd)
-    }
-
-    fn keep(&mut self, fd: i64, what: &str) -> Result<i64, String> {
-        if fd < 0 {
-            return Err(format!("{what}: {}", errno_name(fd)));
-        }
-        self.opened.push(fd);
-        Ok(fd)
-    }
-}
-
-fn create(spec: &glasshive::map::MapSpec) -> MapCreate<'_> {
-    // A perf event array is as large as there are CPUs where its size is left to the loader.
-    const PERF_EVENT_ARRAY: u32 = 4;
-    let max_entries = match (spec.map_type, spec.max_entries) {
-        (PERF_EVENT_ARRAY, 0) => possible_cpus(),
-        (_, entries) => entries,
-    };
-    MapCreate {
-        map_type: spec.map_type,
-        key_size: spec.key_size,
-        value_size: spec.value_size,
-        max_entries,
-        flags: spec.flags,
-        name: &spec.name,
-        extra: spec.extra,
-        ..MapCreate::default()
-    }
-}
-
-/// Loads a program of an object.
-fn load(system: &dyn Bpf, object: &Object, program: &ObjectProgram, code: &Code) -> Result<Loaded, String> {
-    let mut made = Made { system, maps: BTreeMap::new(), opened: Vec::new() };
-    let mut insns = code.insns.clone();
-    for used in &code.map_uses {
-        insns[used.at.index()].imm = made.map(object, used.map)? as i32;
-    }
-    // Section names that stand for nothing are mostly those of traffic control's own loader.
-    const SCHED_CLS: ProgramKind = ProgramKind { program_type: 3, attach_type: 0, flags: 0 };
-    let kind = program.kind.unwrap_or(SCHED_CLS);
-    let mut license = object.license.clone().unwrap_or_default().into_bytes();
-    license.push(0);
-    let btf = match object.btf_bytes.is_empty() {
-        true => 0,
-        false => made.keep(calls::btf_load(system, &object.btf_bytes), "BTF").unwrap_or(0),
-    };
-    let info = |bytes: Vec<u8>| if btf == 0 { Vec::new() } else { bytes };
-    let (func_info, line_info) = (info(code.func_info()), info(code.line_info()));
-    let insns = glasshive::isa::bytes(&insns);
-    let loaded = Load {
-        program_type: kind.program_type,
-        expected_attach_type: kind.attach_type,
-        flags: kind.flags,
-        license: &license,
-        insns: &insns,
-        log_level: 4,
-        kern_version: object.version.unwrap_or(0),
-        btf_fd: btf,
-        func_info: &func_info,
-        line_info: &line_info,
-        ..Load::default()
-    }
-    .call(system);
-    system.close(loaded.ret);
-    Ok(loaded)
-}
 
 #[test]
 fn objects_open_or_say_what_is_wrong() {
@@ -174,7 +64,7 @@ fn programs_get_the_kernels_verdict() {
             let Ok(code) = &program.code else { continue };
             let folder = objects::name(file).split('/').next().unwrap_or_default().to_string();
             let name = format!("{} {}", objects::name(file), program.name);
-            let kernel = match load(&Side::Kernel, &object, program, code) {
+            let kernel = match objects::load(&Side::Kernel, &object, program, code) {
                 Ok(loaded) => loaded,
                 // What the kernel does not create can't be compared.
                 Err(why) => {
@@ -183,7 +73,7 @@ fn programs_get_the_kernels_verdict() {
                 }
             };
             let fresh = Fresh::new(possible_cpus()).expect("address space");
-            let here = load(&fresh, &object, program, code);
+            let here = objects::load(&fresh, &object, program, code);
             let row = rows.entry(folder).or_default();
             row[0] += 1;
             let (ret, log) = match &here {

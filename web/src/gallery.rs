@@ -12,8 +12,17 @@ pub struct Example {
     /// The name of the packet of [`crate::packets::SAMPLES`] to run it on first; empty for a program
     /// that has none.
     pub packet: &'static str,
+    /// Of a rejected one, the id of the program as it should be; empty for others.
+    pub fixed: &'static str,
     /// One sentence: what one learns from it.
     pub teaches: &'static str,
+}
+
+impl Example {
+    /// Whether it is there as a rejected program's fix, and not in the list by itself.
+    pub fn fixes(&self) -> bool {
+        self.id.ends_with("-fixed")
+    }
 }
 
 /// The program that the page opens on.
@@ -27,6 +36,7 @@ pub fn examples() -> impl Iterator<Item = Example> {
             id: columns.next()?,
             accepted: columns.next()? == "accepted",
             packet: columns.next()?,
+            fixed: columns.next()?,
             title: columns.next()?,
             teaches: columns.next()?,
         };
@@ -47,12 +57,15 @@ mod tests {
     fn the_table_is_whole() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../www/examples");
         assert!(example(FIRST).is_some_and(|first| !first.accepted));
-        assert!(examples().count() >= 6);
+        assert!(examples().filter(|e| e.accepted && !e.fixes()).count() >= 12);
+        assert!(examples().filter(|e| !e.accepted).count() >= 12);
         for example in examples() {
             for kind in ["c", "o"] {
                 let path = format!("{folder}/{}.{kind}", example.id);
                 assert!(std::fs::exists(&path).unwrap_or(false), "{path}");
             }
+            let fixed = super::example(example.fixed);
+            assert_eq!(fixed.is_some_and(|fixed| fixed.accepted), !example.accepted, "{}", example.id);
             let packet = example.packet;
             assert!(
                 packet.is_empty() || crate::packets::SAMPLES.iter().any(|s| s.name == packet),

@@ -1,6 +1,6 @@
 // Puts the compilers, their hosts and the headers into a folder of the page.
 //
-//     node bundle.js FOLDER      prints the name that the folder's worker is found by: clang-HASH/worker.js
+//     node bundle.js FOLDER      prints the name that the folder's worker is found by: clang-HASH/compiler.js
 //
 // The compilers come from npm, pinned by the lock file and once more by `pins.json`. They lie in the page as gzip, so
 // that what is fetched does not depend on the server.
@@ -14,7 +14,7 @@ import { gzipSync } from "node:zlib";
 const here = fileURLToPath(new URL(".", import.meta.url));
 const packages = join(here, "../node_modules");
 const cache = join(packages, ".cache/glasshive");
-const SCRIPTS = ["worker.js", "compile.js", "wasi.js", "fetch.js"];
+const SCRIPTS = ["compiler.js", "compile.js", "wasi.js", "fetch.js"];
 
 /** @param {string | Uint8Array} bytes */
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
@@ -78,7 +78,7 @@ function bundle(page) {
   mkdirSync(join(page, name), { recursive: true });
   for (const [file, bytes] of files) writeFileSync(join(page, name, file), bytes);
   cpSync(join(here, "LICENSE.txt"), join(page, name, "LICENSE.txt"));
-  return `${name}/worker.js`;
+  return `${name}/compiler.js`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(bundle(process.argv[2]));

@@ -69,6 +69,24 @@ test("every program of the gallery says what its row says", async () => {
   await page.close();
 });
 
+test("a rejected program stands beside the program as it should be", async () => {
+  const page = await open();
+  await verdict(page, "✕ Rejected");
+  await page.keyboard.press("g");
+  const list = page.getByRole("dialog", { name: "Gallery" }).getByRole("list", { name: "Why was it rejected?" });
+  await list.getByRole("button", { name: /Record never given back/ }).click();
+  await verdict(page, "✕ Rejected");
+  const sides = page.getByRole("table", { name: "Rejected and fixed, line by line" });
+  const added = sides.getByRole("row").filter({ hasText: "bpf_ringbuf_discard(record, 0);" }).getByRole("cell");
+  assert.match(await added.last().innerText(), /discard/);
+  assert.doesNotMatch(await added.first().innerText(), /discard/);
+  await page.getByRole("button", { name: "Open the fixed program" }).click();
+  await page.getByRole("banner").getByText("Record never given back, fixed").waitFor();
+  await verdict(page, "✓ Accepted");
+  assert.deepEqual(page.complaints, []);
+  await page.close();
+});
+
 test("a long verification shows progress and can be stopped", async () => {
   const page = await open();
   await verdict(page, "✕ Rejected");

@@ -32,7 +32,7 @@ fn add_compilers(folder: &Path) -> Result<()> {
     let name = String::from_utf8(output.stdout)?;
     let path = folder.join("index.html");
     let text = fs::read_to_string(&path)?;
-    let place = "clang/worker.js";
+    let place = "clang/compiler.js";
     ensure!(text.contains(place), "index.html names no {place}");
     fs::write(&path, text.replace(place, name.trim()))?;
     Ok(())

@@ -117,7 +117,7 @@ fn page_tests() -> Result<()> {
     let modules =
         ["--target", "esnext", "--module", "nodenext", "--lib", "esnext,webworker,webworker.iterable"];
     let mut types = stage::command(tsc, &["--noEmit", "--allowJs", "--checkJs", "--strict"]);
-    stage::run(types.args(modules).arg("clang/worker.js").current_dir(root().join("www")))?;
+    stage::run(types.args(modules).arg("clang/compiler.js").current_dir(root().join("www")))?;
     let mut test = stage::command("npm", &["test"]);
     stage::run(test.current_dir(root().join("www")).env("CHROMIUM", &browser.chromium))
 }

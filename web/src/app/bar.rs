@@ -141,7 +141,16 @@ pub fn gallery(app: &App, link: &Scope<App>) -> Html {
     };
     html! {
         <Dialog title="Gallery" onclose={link.callback(|()| Msg::Gallery(false))}>
-            <ul class="examples">{ for gallery::examples().map(row) }</ul>
+            <div class="gallery">
+                <h3>{"Programs"}</h3>
+                <ul class="examples" aria-label="Programs">
+                    { for gallery::examples().filter(|e| e.accepted && !e.fixes()).map(row) }
+                </ul>
+                <h3>{"Why was it rejected?"}</h3>
+                <ul class="examples" aria-label="Why was it rejected?">
+                    { for gallery::examples().filter(|e| !e.accepted).map(row) }
+                </ul>
+            </div>
             <div class="foot">
                 { file_button(link, "Open a file", ".o,.c,.s,.asm,.txt,.bpf,.pcap,.cap,.glasshive") }
                 <button onclick={link.callback(|_: MouseEvent| Msg::TypeC(None))}>{"Type C"}</button>

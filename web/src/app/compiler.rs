@@ -42,7 +42,7 @@ impl Compiler {
     pub fn start(heard: Callback<Heard>) -> Result<Compiler, String> {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
-        let script = format!("./{}", named_in("compiler", "clang/worker.js"));
+        let script = format!("./{}", named_in("compiler", "clang/compiler.js"));
         let worker = Worker::new_with_options(&script, &options)
             .map_err(|_| "this browser starts no module workers".to_owned())?;
         let broken = heard.clone();

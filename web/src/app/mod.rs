@@ -7,6 +7,7 @@ mod events;
 mod explain;
 mod explorer;
 mod files;
+mod fix;
 mod keys;
 mod link;
 mod listener;

@@ -545,7 +545,8 @@ fn later(milliseconds: i32, then: impl FnOnce() + 'static) {
     }
 }
 
-async fn fetch(path: &str) -> Result<Vec<u8>, String> {
+/// What the page's own server has at a path.
+pub(super) async fn fetch(path: &str) -> Result<Vec<u8>, String> {
     let missing = || format!("{path} can't be fetched");
     let window = web_sys::window().ok_or_else(missing)?;
     let response = JsFuture::from(window.fetch_with_str(path)).await.map_err(|_| missing())?;

@@ -2,9 +2,12 @@
 
 use super::bar::grouped;
 use super::explain::explained;
+use super::fix::Fix;
 use super::state::instruction;
 use super::{App, Msg, Phase};
+use crate::gallery;
 use crate::protocol::{Outcome, Verdict};
+use crate::session::Origin;
 use glasshive::trace::view::Diagnostic;
 use yew::html::Scope;
 use yew::prelude::*;
@@ -29,7 +32,18 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
                 },
             } }
             { counters(outcome) }
+            if let Some(rejected) = of_gallery(app).filter(|example| !example.fixed.is_empty()) {
+                <Fix {rejected} onopen={link.callback(Msg::Example)} />
+            }
         </div>
+    }
+}
+
+/// The gallery's program that is shown, unchanged.
+fn of_gallery(app: &App) -> Option<gallery::Example> {
+    match &app.session.origin {
+        Origin::Gallery { id } => gallery::example(id),
+        Origin::Own { .. } => None,
     }
 }
 

@@ -1,0 +1,12 @@
+/* Of the context only some members can be written, and its mark is one of them. */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+SEC("tc")
+int mark(struct __sk_buff *skb)
+{
+	skb->mark = 64;
+	return 0;
+}
+
+char _license[] SEC("license") = "GPL";
