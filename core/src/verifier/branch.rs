@@ -111,9 +111,6 @@ impl<O: Observer> Verifier<O> {
             && a.maybe_null;
         let in_packet = |r: &Register| r.is_packet() || r.kind == Kind::PacketEnd;
         let within_packet = width == Width::W64 && in_packet(&a) && in_packet(&b);
-        if !tests_null && !within_packet {
-            self.check_exposes(&a, dst, "pointer comparison prohibited")?;
-        }
         let linked = self.collect_linked(&a, &b, src_reg.is_some());
         if linked.len() > 1 {
             self.linked.push(linked.clone());
@@ -121,6 +118,10 @@ impl<O: Observer> Verifier<O> {
             self.record(None, Some(index));
         }
         self.put_aside(target, pc)?;
+        // The other side waits already: by guess it is walked although this one is refused.
+        if !tests_null && !within_packet {
+            self.check_exposes(&a, dst, "pointer comparison prohibited")?;
+        }
         let last = self.pending.len() - 1;
         let taken = &mut self.pending[last].state;
         let followed = &mut self.state;

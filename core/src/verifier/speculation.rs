@@ -158,8 +158,29 @@ impl<O: Observer> Verifier<O> {
     /// Before a pointer and a number in a register are added: walks on as if nothing had been, by guess.
     pub(super) fn guess_sum(&mut self, sum: &Sum) -> Result<(), Rejection> {
         let Some(number_in) = sum.number_in.filter(|_| self.guesses() && sum.is_sum()) else { return Ok(()) };
-        let (var, constant) = (sum.number.var, sum.number.as_constant().is_some());
-        if !constant && (var.smin < 0) != (var.smax < 0) {
+        let constant = sum.number.as_constant().is_some();
+        // What a guess adds to is asked nothing: real paths guard the sum.
+        if !self.state.speculative {
+            self.check_guard(sum, number_in)?;
+            self.explores_sums |= !constant;
+        }
+        if constant {
+            return Ok(());
+        }
+        if self.pending.len() >= policy::MAX_PENDING {
+            return Err(sum.refuse(format_args!("could not be pushed for speculative verification")));
+        }
+        let pc = self.pc;
+        let state = self.put_aside(Pc(pc.0 + 1), pc)?;
+        state.speculative = true;
+        *state.register_mut(sum.dst) = sum.pointer;
+        Ok(())
+    }
+
+    /// Whether the sum can be guarded.
+    fn check_guard(&self, sum: &Sum, number_in: Reg) -> Result<(), Rejection> {
+        let var = sum.number.var;
+        if sum.number.as_constant().is_none() && (var.smin < 0) != (var.smax < 0) {
             let why = format_args!("has unknown scalar with mixed signed bounds");
             return Err(prohibited(number_in, why));
         }
@@ -183,23 +204,12 @@ impl<O: Observer> Verifier<O> {
             let verb = Sum::verb(sum.op);
             return Err(sum.refuse(format_args!("tried to {verb} beyond pointer bounds")));
         }
-        if constant {
-            return Ok(());
-        }
-        self.explores_sums = true;
-        let pc = self.pc;
-        if self.pending.len() >= policy::MAX_PENDING {
-            return Err(sum.refuse(format_args!("could not be pushed for speculative verification")));
-        }
-        let state = self.put_aside(Pc(pc.0 + 1), pc)?;
-        state.speculative = true;
-        *state.register_mut(sum.dst) = sum.pointer;
         Ok(())
     }
 
     /// After the sum was found to stay within what the pointer points to: it is guarded.
     pub(super) fn guard_sum(&mut self, sum: &Sum, result: &Register) -> Result<(), Rejection> {
-        if !self.guesses() || sum.number_in.is_none() {
+        if !self.guesses() || self.state.speculative || sum.number_in.is_none() {
             return Ok(());
         }
         let moved = |bound: fn(&Register) -> i64| bound(result).abs_diff(bound(&sum.pointer));
