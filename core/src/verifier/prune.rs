@@ -291,11 +291,15 @@ fn same_depths(old: &State, current: &State) -> bool {
     })
 }
 
-/// Whether the two could be one state: the same numbers in the registers of the current frame.
+/// Whether the two could be one state: the same in the registers of the current frame, ids too, read on or not.
 fn may_loop(old: &State, current: &State) -> bool {
     old.frames.len() == current.frames.len()
         && same_depths(old, current)
         && old.frame().registers.iter().zip(&current.frame().registers).all(|(a, b)| {
-            a.kind == b.kind && a.maybe_null == b.maybe_null && a.offset == b.offset && a.var == b.var
+            a.kind == b.kind
+                && a.maybe_null == b.maybe_null
+                && (a.offset, a.range) == (b.offset, b.range)
+                && (a.id, a.reference) == (b.id, b.reference)
+                && a.var == b.var
         })
 }
