@@ -288,7 +288,10 @@ impl LiveStack {
         for (number, inner) in frames.iter().enumerate().skip(frame) {
             let instance = &self.instances[inner.instance.0 as usize];
             let start = self.functions[instance.function].start;
-            let at = pc_of(number).0.wrapping_sub(start) as usize;
+            // Behind the call that a frame is at; a helper may call back once more.
+            let after = frames.get(number + 1).is_some_and(|callee| callee.callback.is_none());
+            let after = u32::from(after);
+            let at = pc_of(number).0.wrapping_add(after).wrapping_sub(start) as usize;
             live |= instance.frames[frame].get(at).map_or(0, |m| m.live);
         }
         live
