@@ -5,6 +5,7 @@
 
 pub mod gallery;
 pub mod hex;
+pub mod layered;
 pub mod packets;
 pub mod pcap;
 pub mod protocol;

@@ -3,7 +3,9 @@
 //! Nothing here knows of workers or browsers. [`Engine::handle`] takes a request, [`Engine::work`] does some of
 //! what takes long, and [`Engine::take_events`] has the answers.
 
+mod asked;
 mod document;
+mod flow;
 mod fork;
 mod listing;
 mod maps;
@@ -14,7 +16,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
-use crate::protocol::{Action, Document, Event, Request};
+use crate::protocol::{Action, Document, Event, Program, Request};
 use document::Source;
 use opened::Opened;
 
@@ -94,7 +96,7 @@ impl Engine {
         let Some((chosen, program)) = source.choose(program) else { return };
         match Opened::new(generation, &source, (chosen, program), actions, (self.now)()) {
             Ok((opened, program)) => {
-                self.events.push(Event::Opened { generation, program: Box::new(program) });
+                self.events.push(Event::Opened { generation, program: Box::new(Program::clone(&program)) });
                 self.opened = Some(opened);
             }
             Err(error) => {

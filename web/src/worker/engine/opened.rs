@@ -1,6 +1,8 @@
 //! A program that was loaded: verified in slices, then run and asked about.
 
+use super::asked;
 use super::document::Source;
+use super::flow::Flow;
 use super::listing;
 use super::maps::{self, MapTable};
 use super::outcome::Explored;
@@ -18,6 +20,7 @@ use glasshive::trace::Recorder;
 use glasshive::trace::view::Step;
 use glasshive::verifier::{Progress, Stats, Verifier, log::level};
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 /// Instructions that the verifier walks between two looks at the clock.
 const STRIDE: u32 = 128;
@@ -47,6 +50,10 @@ pub struct Opened {
     kernel: Kernel<VecMemory>,
     maps: MapTable,
     request: LoadRequest,
+    /// What the page was told of it.
+    described: Rc<Program>,
+    /// Its control flow, once it was asked for.
+    flow: Option<Flow>,
     verification: Option<Verification>,
     explored: Option<Explored>,
     /// The program's descriptor, once it is accepted.
@@ -88,7 +95,7 @@ impl Opened {
         (chosen, program): (usize, &ObjectProgram),
         actions: Vec<Action>,
         now: f64,
-    ) -> Result<(Opened, Program), LoadError> {
+    ) -> Result<(Opened, Rc<Program>), LoadError> {
         let object = &source.object;
         let code = program.code.as_ref().map_err(|error| LoadError::Code(error.clone()))?;
         let memory = VecMemory::new(arena_size(object, code) as usize);
@@ -97,13 +104,15 @@ impl Opened {
         loader::create_maps(&mut kernel, object, code, &mut fds)?;
         let request = loader::request(object, program, None, &fds, level::ALL)?;
         let maps = MapTable::new(&mut kernel, object, &fds);
-        let described = listing::program(source, chosen, &request, &maps);
+        let described = Rc::new(listing::program(source, chosen, &request, &maps));
         let verifier = kernel.verifier(&request, Recorder::new());
         let opened = Opened {
             generation,
             kernel,
             maps,
             request,
+            described: described.clone(),
+            flow: None,
             verification: Some(Verification { verifier, started: now, reported: now }),
             explored: None,
             fd: None,
@@ -264,8 +273,7 @@ impl Opened {
                 if let Some(explored) = &self.explored
                     && let Some(view) = explored.trace.state(Step(step))
                 {
-                    let line = explored.index.line_of(&explored.trace, Step(step));
-                    events.push(Event::State { generation, view: Box::new(view), line });
+                    events.push(asked::state(generation, explored, view));
                 }
             }
             Request::Find { pc, after } => {
@@ -278,6 +286,21 @@ impl Opened {
                 if let Some(explored) = &self.explored {
                     let lines = log_lines(explored, first, count);
                     events.push(Event::Log { generation, first, lines });
+                }
+            }
+            Request::Graph | Request::Route { .. } => {
+                let flow = self.flow.get_or_insert_with(|| Flow::of(&self.request.code, &self.described));
+                events.extend(self.explored.as_ref().map(|explored| match request {
+                    Request::Route { step } => flow.route(generation, &explored.trace, step),
+                    _ => Event::Graph { generation, graph: Box::new(flow.graph(&explored.trace)) },
+                }));
+            }
+            Request::Search { .. }
+            | Request::Fold { .. }
+            | Request::Covering { .. }
+            | Request::History { .. } => {
+                if let Some(explored) = &self.explored {
+                    events.extend(asked::answer(generation, explored, &self.described, request));
                 }
             }
             Request::Seek { .. } | Request::Open { .. } | Request::Fork { .. } => {}

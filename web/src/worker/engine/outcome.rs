@@ -65,7 +65,7 @@ impl Explored {
 /// The exploration as columns, placed.
 fn tree(trace: &Trace) -> Tree {
     let (segments, states) = (trace.segments(), trace.kept_states());
-    let parent: Vec<u32> = segments.iter().map(|s| s.parent.map_or(NONE, |parent| parent.0)).collect();
+    let parent = parents(trace);
     let placed = tidy::place(&parent);
     let mut kept = vec![false; segments.len()];
     for state in states {
@@ -94,8 +94,35 @@ fn tree(trace: &Trace) -> Tree {
         by: segments.iter().map(by).collect(),
         kept,
         guessed: segments.iter().map(|s| s.guessed).collect(),
+        hidden: Vec::new(),
+        folded: Vec::new(),
         parent,
     }
+}
+
+fn parents(trace: &Trace) -> Vec<u32> {
+    trace.segments().iter().map(|s| s.parent.map_or(NONE, |parent| parent.0)).collect()
+}
+
+/// Where the nodes stand once what is below some is folded away: which are not shown, and each one's x.
+pub fn folded(trace: &Trace, folded: &[u32]) -> (Vec<bool>, tidy::Placed) {
+    let parents = parents(trace);
+    let mut hidden = vec![false; parents.len()];
+    let mut number = vec![NONE; parents.len()];
+    let mut shown: Vec<u32> = Vec::new();
+    for (node, parent) in parents.iter().enumerate() {
+        let above = *parent as usize;
+        hidden[node] = above < node && (hidden[above] || folded.binary_search(parent).is_ok());
+        if !hidden[node] {
+            number[node] = shown.len() as u32;
+            shown.push(number.get(above).copied().unwrap_or(NONE));
+        }
+    }
+    let placed = tidy::place(&shown);
+    let of = |column: &[f32], at: &u32| column.get(*at as usize).copied().unwrap_or(0.0);
+    let x = number.iter().map(|at| of(&placed.x, at)).collect();
+    let rank = placed.rank;
+    (hidden, tidy::Placed { x, rank })
 }
 
 fn kind(end: End) -> NodeKind {

@@ -3,7 +3,13 @@
 //! The page asks with [`Request`]s, the worker answers with [`Event`]s. Everything that belongs to an
 //! opened document carries its generation, so that an answer to an older question is known as such.
 
-use glasshive::trace::view::{Diagnostic, StateView};
+mod graph;
+mod tree;
+
+pub use graph::{Block, BlockRow, Edge, Graph};
+pub use tree::{NONE, NodeKind, Tree};
+
+use glasshive::trace::view::{Blocked, Cause, Covering, Diagnostic, Place, Reliance, StateView};
 use serde::{Deserialize, Serialize};
 
 /// Which build this is; the page refuses a worker of another.
@@ -112,6 +118,35 @@ pub enum Request {
         /// Number of instructions run before that point.
         at: u32,
     },
+    /// The control-flow graph, with what was spent where.
+    Graph,
+    /// The blocks and edges that the verifier went through to come to a step.
+    Route {
+        /// Which step.
+        step: u32,
+    },
+    /// The nodes in which an instruction was walked whose text has these words, or whose slot is this number.
+    Search {
+        /// What is searched for.
+        text: String,
+    },
+    /// Fold away what is below these nodes, and nothing else.
+    Fold {
+        /// The nodes, ascending.
+        folded: Vec<u32>,
+    },
+    /// How the state that covers a pruned node compares with its path.
+    Covering {
+        /// The node.
+        node: u32,
+    },
+    /// The steps that made what a place holds before a step.
+    History {
+        /// Which step.
+        step: u32,
+        /// Which place.
+        place: Place,
+    },
     /// The program as assembly text, with lines inserted before a slot.
     Fork {
         /// The lines, empty for the program as it is.
@@ -165,6 +200,70 @@ pub enum Event {
         view: Box<StateView>,
         /// The log's line that belongs to the step.
         line: Option<u32>,
+        /// The numbers whose exact values the step relies on, and where each came from.
+        reliance: Vec<Reliance>,
+        /// Kept states that were tried before the step, and do not cover it.
+        misses: Vec<Missed>,
+    },
+    /// Answers [`Request::Graph`].
+    Graph {
+        /// Whose.
+        generation: u32,
+        /// The graph.
+        graph: Box<Graph>,
+    },
+    /// Answers [`Request::Route`].
+    Route {
+        /// Whose.
+        generation: u32,
+        /// The step.
+        step: u32,
+        /// Blocks, in the order in which the verifier first came to them.
+        blocks: Vec<u32>,
+        /// Edges, likewise.
+        edges: Vec<u32>,
+    },
+    /// Answers [`Request::Search`].
+    Hits {
+        /// Whose.
+        generation: u32,
+        /// What was searched for.
+        text: String,
+        /// The nodes, ascending.
+        nodes: Vec<u32>,
+    },
+    /// Answers [`Request::Fold`]: the tree's columns that change.
+    Placed {
+        /// Whose.
+        generation: u32,
+        /// As [`Tree::folded`].
+        folded: Vec<u32>,
+        /// As [`Tree::hidden`].
+        hidden: Vec<bool>,
+        /// As [`Tree::x`].
+        x: Vec<f32>,
+        /// As [`Tree::depth`].
+        depth: u32,
+        /// As [`Tree::width`].
+        width: f32,
+    },
+    /// Answers [`Request::Covering`].
+    Covering {
+        /// Whose.
+        generation: u32,
+        /// The node.
+        node: u32,
+        /// The comparison; `None` where the node was not pruned.
+        covering: Option<Box<Covering>>,
+    },
+    /// Answers [`Request::History`].
+    History {
+        /// Whose.
+        generation: u32,
+        /// Of which place.
+        place: Place,
+        /// The steps, oldest first.
+        causes: Vec<Cause>,
     },
     /// Answers [`Request::Find`].
     Found {
@@ -374,93 +473,15 @@ pub struct Stats {
     pub milliseconds: u32,
 }
 
-/// No node.
-pub const NONE: u32 = u32::MAX;
-
-/// The exploration tree as columns, an entry per walked segment, in the order that they were begun,
-/// which is the tree's preorder.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct Tree {
-    /// The node above, or [`NONE`].
-    pub parent: Vec<u32>,
-    /// Position across, in nodes' widths.
-    pub x: Vec<f32>,
-    /// Rank down, from 0.
-    pub rank: Vec<u32>,
-    /// First step.
-    pub first: Vec<u32>,
-    /// Number of steps.
-    pub len: Vec<u32>,
-    /// Slot of the first instruction.
-    pub pc: Vec<u32>,
-    /// Slot of the last instruction.
-    pub last_pc: Vec<u32>,
-    /// How it ended.
-    pub kind: Vec<NodeKind>,
-    /// For a prune, the node that begins at the state that covers it, or [`NONE`].
-    pub by: Vec<u32>,
-    /// Whether a kept state stands at the node's beginning.
-    pub kept: Vec<bool>,
-    /// Whether a processor gets there by guess alone: no run goes that way.
-    pub guessed: Vec<bool>,
-    /// The greatest rank.
-    pub depth: u32,
-    /// The greatest x.
-    pub width: f32,
-}
-
-/// How a node ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub enum NodeKind {
-    Fork,
-    Checkpoint,
-    Pruned,
-    /// Pruned by a state that was still being walked.
-    Loop,
-    Exit,
-    /// A guessed path's end.
-    Barrier,
-    Error,
-    Open,
-}
-
-impl Tree {
-    /// Number of nodes.
-    pub fn len(&self) -> usize {
-        self.parent.len()
-    }
-    /// Whether it has no node.
-    pub fn is_empty(&self) -> bool {
-        self.parent.is_empty()
-    }
-    /// The node that a step was walked in.
-    pub fn node_of(&self, step: u32) -> Option<usize> {
-        // Nodes without steps share their first step with the one after.
-        let end = self.first.partition_point(|first| *first <= step);
-        (0..end).rev().find(|node| self.len[*node] > 0)
-    }
-    /// The nodes right below a node, in order.
-    pub fn children(&self, node: usize) -> Vec<usize> {
-        // Preorder: children come after their parent, and the subtree ends at the first node whose rank
-        // is no greater.
-        let rank = self.rank[node];
-        (node + 1..self.len())
-            .take_while(|below| self.rank[*below] > rank)
-            .filter(|below| self.parent[*below] as usize == node)
-            .collect()
-    }
-    /// The nodes from the root to a node.
-    pub fn path(&self, node: usize) -> Vec<usize> {
-        let mut path = vec![node];
-        let mut at = node;
-        while let Some(&parent) = self.parent.get(at).filter(|parent| **parent != NONE) {
-            at = parent as usize;
-            path.push(at);
-        }
-        path.reverse();
-        path
-    }
+/// A kept state that was tried in vain.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Missed {
+    /// The step before which it was kept.
+    pub step: u32,
+    /// The node that begins with it.
+    pub node: u32,
+    /// What was in the way; `None` where the calls or the references differ.
+    pub blocked: Option<Blocked>,
 }
 
 /// A line of the log.

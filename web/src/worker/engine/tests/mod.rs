@@ -1,5 +1,7 @@
 //! The engine as the page has it: requests in, events out.
 
+mod explore;
+
 use super::Engine;
 use crate::gallery;
 use crate::packets;
