@@ -20,6 +20,75 @@ pub struct Session {
     pub tab: Tab,
     /// Light, dark, or as the system has it.
     pub theme: Theme,
+    /// How the exploration is shown.
+    pub view: View,
+    /// Slots at which a run stops, ascending.
+    pub breakpoints: Vec<u32>,
+    /// What a run stops for when it changes.
+    pub watches: Vec<Watch>,
+}
+
+/// How the exploration is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum View {
+    /// The tree, drawn.
+    #[default]
+    Tree,
+    /// The tree as a list.
+    Outline,
+    /// The control-flow graph, drawn.
+    Graph,
+    /// The control-flow graph as a list: where the budget went.
+    Budget,
+}
+
+/// What a run stops for when it changes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Watch {
+    /// A register.
+    Register {
+        /// 0 to 10.
+        number: u8,
+    },
+    /// Eight bytes of the current frame's stack.
+    Slot {
+        /// From the frame pointer: -8, -16, …
+        offset: i32,
+    },
+    /// An entry of a map.
+    Cell {
+        /// The map's name.
+        map: String,
+        /// Its key's bytes.
+        key: Vec<u8>,
+    },
+}
+
+/// A session as version 1 had it.
+#[derive(Deserialize)]
+struct Session1 {
+    origin: Origin,
+    program: u32,
+    actions: Vec<Action>,
+    packet: String,
+    step: Option<u32>,
+    tab: Tab,
+    theme: Theme,
+}
+
+impl From<Session1> for Session {
+    fn from(old: Session1) -> Session {
+        let Session1 { origin, program, actions, packet, step, tab, theme } = old;
+        let new = Session::of_gallery("");
+        Session { origin, program, actions, packet, step, tab, theme, ..new }
+    }
+}
+
+#[derive(Deserialize)]
+struct Shared1 {
+    build: String,
+    answer: Option<(Verdict, u32)>,
+    session: Session1,
 }
 
 /// Where a program comes from.
@@ -63,7 +132,7 @@ pub enum Theme {
 }
 
 /// The version that [`Session::save`] and [`Shared::to_bytes`] write.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A session on its way to someone else, with what its sender saw.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -94,7 +163,15 @@ impl Shared {
             Some((&VERSION, rest)) => {
                 crate::protocol::decode(rest).map_err(|_| "the session is damaged".into())
             }
-            Some((version, _)) => Err(format!("a session of version {version}; this page reads {VERSION}")),
+            Some((1, rest)) => match crate::protocol::decode::<Shared1>(rest) {
+                Ok(Shared1 { build, answer, session }) => {
+                    Ok(Shared { build, answer, session: session.into() })
+                }
+                Err(_) => Err("the session is damaged".into()),
+            },
+            Some((version, _)) => {
+                Err(format!("a session of version {version}; this page reads 1 to {VERSION}"))
+            }
             None => Err("not a session of glasshive".into()),
         }
     }
@@ -119,6 +196,9 @@ impl Session {
             step: None,
             tab: Tab::Why,
             theme: Theme::System,
+            view: View::Tree,
+            breakpoints: Vec::new(),
+            watches: Vec::new(),
         }
     }
 
@@ -133,10 +213,11 @@ impl Session {
     pub fn load(text: &str) -> Option<Session> {
         let bytes = unbase64(text)?;
         let (version, rest) = bytes.split_first()?;
-        if *version != VERSION {
-            return None;
+        match *version {
+            VERSION => crate::protocol::decode(rest).ok(),
+            1 => crate::protocol::decode::<Session1>(rest).ok().map(Session::from),
+            _ => None,
         }
-        crate::protocol::decode(rest).ok()
     }
 }
 
@@ -190,8 +271,31 @@ mod tests {
     }
 
     #[test]
+    fn a_session_of_version_1_is_read() {
+        // What version 1 wrote: the protocol counter, packet "aa", step 3, the log, dark.
+        let mut bytes = vec![1, 0, 9];
+        bytes.extend(b"protocols");
+        bytes.extend([0, 0, 2]);
+        bytes.extend(b"aa");
+        bytes.extend([1, 3, 1, 2]);
+        let read = Session::load(&base64(&bytes)).unwrap();
+        let expected = Session {
+            packet: "aa".into(),
+            step: Some(3),
+            tab: Tab::Log,
+            theme: Theme::Dark,
+            ..Session::of_gallery("protocols")
+        };
+        assert_eq!(read, expected);
+        let mut file = MAGIC.to_vec();
+        file.extend([1, 1, b'0', 0]);
+        file.extend(&bytes[1..]);
+        assert_eq!(Shared::from_bytes(&file).map(|shared| shared.session), Ok(expected));
+    }
+
+    #[test]
     fn what_is_none_is_refused() {
-        for text in ["", "A", "!!!!", "AgAA", "AQ"] {
+        for text in ["", "A", "!!!!", "AwAA", "AQ"] {
             assert_eq!(Session::load(text), None);
         }
     }

@@ -103,3 +103,12 @@ export function cell(page, map, key) {
     .getByRole("row")
     .filter({ has: page.getByRole("rowheader", { name: new RegExp(`^${key}\\b`) }) });
 }
+
+/** Opens a program of the gallery by its title. */
+export async function example(page, title) {
+  await page.keyboard.press("g");
+  const gallery = page.getByRole("dialog", { name: "Gallery" });
+  await gallery.getByText(title, { exact: true }).click();
+  await gallery.waitFor({ state: "detached" });
+  await page.getByRole("banner").getByText(title, { exact: true }).waitFor();
+}

@@ -1,7 +1,7 @@
 //! What the page does when the worker says something.
 
-use super::{App, Phase, Shown, listing, share};
-use crate::protocol::{Document, Event, Request, RunEnd, Verdict};
+use super::{App, Phase, Shown, listing, share, state};
+use crate::protocol::{Document, Event, Request, RunEnd, Tree, Verdict};
 use crate::session::Tab;
 use std::rc::Rc;
 use yew::prelude::*;
@@ -17,6 +17,12 @@ impl App {
             | Event::Verified { generation, .. }
             | Event::State { generation, .. }
             | Event::Found { generation, .. }
+            | Event::Graph { generation, .. }
+            | Event::Route { generation, .. }
+            | Event::Hits { generation, .. }
+            | Event::Placed { generation, .. }
+            | Event::Covering { generation, .. }
+            | Event::History { generation, .. }
             | Event::Log { generation, .. }
             | Event::Touched { generation }
             | Event::Rows { generation, .. }
@@ -52,6 +58,12 @@ impl App {
             Event::Progress { walked, .. } => self.phase = Phase::Verifying(walked),
             Event::Verified { mut outcome, .. } => {
                 self.tree = Rc::new(std::mem::take(&mut outcome.tree));
+                self.graph = None;
+                self.hits = None;
+                self.route = Rc::default();
+                self.ran = Rc::default();
+                let causes = outcome.diagnostic.as_ref().map(|d| d.path.as_slice()).unwrap_or_default();
+                self.causes = Rc::new(causes.iter().map(|cause| (cause.step.0, cause.pc)).collect());
                 self.labels = Rc::new(listing::edge_labels(&self.program, &self.tree));
                 let error = outcome.diagnostic.as_ref().and_then(|d| d.step).map(|s| s.0);
                 let fallback =
@@ -71,16 +83,38 @@ impl App {
                 self.sync += 1;
                 self.ask(Request::Log { first: 0, count: 200 });
                 let kept = self.session.step;
+                self.ask_graph();
                 self.select(step);
                 self.session.step = kept;
                 if let Some(pc) = self.sought.take() {
                     self.ask(Request::Find { pc, after: 0 });
                 }
             }
-            Event::State { view, line, .. } => {
+            Event::State { view, line, reliance, misses, .. } => {
                 self.line = line.map(|line| line as usize);
+                self.threads = Rc::new(state::threads(&reliance, &misses));
+                (self.reliance, self.misses) = (reliance, misses);
                 self.state = Some(Rc::from(view));
             }
+            Event::Graph { graph, .. } => self.graph = Some(Rc::from(graph)),
+            Event::Route { step, blocks, edges, .. } => {
+                if step != self.step {
+                    return false;
+                }
+                self.route = Rc::new((blocks, edges));
+            }
+            Event::Hits { text, nodes, .. } => self.hits = Some(Rc::new((text, nodes))),
+            Event::Placed { folded, hidden, x, depth, width, .. } => {
+                let tree = Tree { folded, hidden, x, depth, width, ..Tree::clone(&self.tree) };
+                self.tree = Rc::new(tree);
+            }
+            Event::Covering { node, covering, .. } => {
+                if self.node != Some(node as usize) {
+                    return false;
+                }
+                self.covering = covering.map(|covering| (node as usize, *covering));
+            }
+            Event::History { place, causes, .. } => self.history = Some((place, causes)),
             Event::Found { step, .. } => match step {
                 Some(step) => self.select(step),
                 None => self.trouble = Some("the verifier never walked that instruction".into()),
@@ -106,6 +140,7 @@ impl App {
                 if let RunEnd::Failed { message } = &run.end {
                     self.trouble = Some(message.clone());
                 }
+                self.ran = Rc::new(run.path.clone());
                 self.run = Some(Rc::from(run));
             }
             Event::Forked { text, .. } => {

@@ -53,6 +53,16 @@ pub fn edge_labels(program: &Program, tree: &crate::protocol::Tree) -> Vec<Strin
         .collect()
 }
 
+/// A phrase for each edge of the control-flow graph: what holds on it; empty where it is the only way.
+pub fn way_labels(program: &Program, graph: &crate::protocol::Graph) -> Vec<String> {
+    let label = |edge: &crate::protocol::Edge| {
+        let branch = graph.blocks.get(edge.from as usize)?.last_pc;
+        let at = program.listing.binary_search_by_key(&branch, |i| i.pc).ok()?;
+        Some(condition(&program.listing[at].text, edge.taken?))
+    };
+    graph.edges.iter().map(|edge| label(edge).unwrap_or_default()).collect()
+}
+
 /// What holds on a side of a branch: `if r0 == 0x0 goto pc+4` becomes `r0 == 0x0` or `r0 != 0x0`.
 fn condition(text: &str, taken: bool) -> String {
     let Some(rest) = text.strip_prefix("if ") else { return String::new() };

@@ -2,10 +2,11 @@
 
 mod bar;
 mod compiler;
+mod covering;
 mod dialog;
 mod events;
 mod explain;
-mod explorer;
+mod explore;
 mod files;
 mod fix;
 mod keys;
@@ -14,7 +15,6 @@ mod listener;
 mod listing;
 mod log;
 mod maps;
-mod painter;
 mod palette;
 mod program;
 mod run;
@@ -27,9 +27,11 @@ mod windowed;
 
 use crate::gallery;
 use crate::pcap::Packet;
-use crate::protocol::{Document, Event, LogLine, Outcome, Problem, Program, Row, RunView, Tree};
-use crate::session::{Session, Shared, Tab, Theme};
-use glasshive::trace::view::StateView;
+use crate::protocol::{
+    Document, Event, Graph, LogLine, Missed, Outcome, Problem, Program, Row, RunView, Tree,
+};
+use crate::session::{Session, Shared, Tab, Theme, View};
+use glasshive::trace::view::{Cause, Covering, Place, Reliance, StateView};
 use link::Link;
 use std::rc::Rc;
 use yew::prelude::*;
@@ -104,6 +106,25 @@ pub struct App {
     step: u32,
     node: Option<usize>,
     state: Option<Rc<StateView>>,
+    /// What the step relies on exactly, and states that were tried in vain before it.
+    reliance: Vec<Reliance>,
+    misses: Vec<Missed>,
+    /// Those as threads of the drawing: what each is about, and its steps.
+    threads: Rc<Vec<(String, Vec<u32>)>>,
+    /// Steps and slots of the causal path.
+    causes: Rc<Vec<(u32, u32)>>,
+    /// How the selected node is covered, where it was pruned.
+    covering: Option<(usize, Covering)>,
+    /// Where what a place holds came from, where that was asked for.
+    history: Option<(Place, Vec<Cause>)>,
+    /// The control-flow graph, once it was asked for.
+    graph: Option<Rc<Graph>>,
+    /// Blocks and edges on the way to the step.
+    route: Rc<(Vec<u32>, Vec<u32>)>,
+    /// What was searched for, and where it is.
+    hits: Option<Rc<(String, Vec<u32>)>>,
+    /// Segments that the concrete run went through.
+    ran: Rc<Vec<u32>>,
     /// The log's line of the step.
     line: Option<usize>,
     log: (usize, Rc<Vec<LogLine>>),
@@ -179,6 +200,14 @@ pub enum Msg {
     Along(i32),
     /// Select the step that failed.
     Failure,
+    /// Show the exploration in another way.
+    View(View),
+    /// Search it.
+    Search(String),
+    /// Fold away what is below these nodes.
+    Fold(Vec<u32>),
+    /// Say where what a place holds came from, or do not any more.
+    History(Place),
     /// Select a node of the exploration.
     Node(usize),
     /// Select the next step at a slot.
@@ -265,6 +294,16 @@ impl Component for App {
             step: 0,
             node: None,
             state: None,
+            reliance: Vec::new(),
+            misses: Vec::new(),
+            threads: Rc::default(),
+            causes: Rc::default(),
+            covering: None,
+            history: None,
+            graph: None,
+            route: Rc::default(),
+            hits: None,
+            ran: Rc::default(),
             line: None,
             log: (0, Rc::default()),
             map: 0,
@@ -322,7 +361,7 @@ impl Component for App {
                     <section class="program" aria-label="Program">{ program::view(self, link) }</section>
                     <section class="explore" aria-label="Explore">{ self.explore(ctx) }</section>
                     { state::stepper(self, link) }
-                    <section class="state" aria-label="State">{ state::view(self) }</section>
+                    <section class="state" aria-label="State">{ state::view(self, link) }</section>
                     <section class="below" aria-label="Details">{ self.below(ctx) }</section>
                 </main>
                 { bar::narrow(self, link) }
@@ -349,10 +388,16 @@ impl App {
             };
             return html! { <p class="empty">{ text }</p> };
         }
-        let run = self.run.as_ref().map(|run| Rc::new(run.path.clone())).unwrap_or_default();
+        let link = ctx.link();
+        let culprit = self.outcome.as_ref().and_then(|o| o.diagnostic.as_ref()).and_then(|d| d.pc);
         html! {
-            <explorer::Explorer tree={self.tree.clone()} labels={self.labels.clone()} selected={self.node}
-                {run} theme={self.themed} onselect={ctx.link().callback(Msg::Node)} />
+            <explore::Explorer view={self.session.view} tree={self.tree.clone()} labels={self.labels.clone()}
+                selected={self.node} run={self.ran.clone()} program={self.program.clone()} graph={self.graph.clone()}
+                route={self.route.clone()} pc={self.state.as_ref().map(|s| s.pc)}
+                run_pc={self.run.as_ref().and_then(|run| run.pc)} {culprit} causes={self.causes.clone()}
+                hits={self.hits.clone()} threads={self.threads.clone()} theme={self.themed}
+                onview={link.callback(Msg::View)} onselect={link.callback(Msg::Node)} onslot={link.callback(Msg::Slot)}
+                onsearch={link.callback(Msg::Search)} onfold={link.callback(Msg::Fold)} />
         }
     }
 

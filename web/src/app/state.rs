@@ -1,14 +1,22 @@
 //! What the verifier knows before the selected step: registers and stack.
 
 use super::explain::explained;
-use super::{App, Msg, value_set};
-use glasshive::trace::view::{FrameView, RegisterView, SlotView, Value, ValueKind};
+use super::{App, Msg, covering, value_set};
+use crate::protocol::Missed;
+use glasshive::trace::view::{FrameView, Place, RegisterView, Reliance, SlotView, Value, ValueKind};
 use yew::html::Scope;
 use yew::prelude::*;
 
 /// The pane.
-pub fn view(app: &App) -> Html {
-    html! { <div class="scroll" tabindex="0" role="region" aria-label="State before the step">{ content(app) }</div> }
+pub fn view(app: &App, link: &Scope<App>) -> Html {
+    html! {
+        <div class="scroll" tabindex="0" role="region" aria-label="State before the step">
+            { covering::view(app, link) }
+            { content(app, link) }
+            { covering::reliance(app, link) }
+            { covering::misses(app, link) }
+        </div>
+    }
 }
 
 /// The step, and the ways to its neighbours.
@@ -37,7 +45,7 @@ pub fn instruction(app: &App, pc: u32) -> String {
     format!("{pc}: {text}")
 }
 
-fn content(app: &App) -> Html {
+fn content(app: &App, link: &Scope<App>) -> Html {
     let Some(state) = &app.state else {
         return html! { <p class="empty">{"No step is selected."}</p> };
     };
@@ -48,9 +56,9 @@ fn content(app: &App) -> Html {
                 <p class="note">{ format!("In frame {}, called from {}", frame.number,
                     frame.call_site.map_or("nowhere".into(), |pc| format!("instruction {pc}"))) }</p>
             }
-            { registers(frame) }
-            { stack(frame) }
-            { for state.frames.iter().rev().skip(1).map(caller) }
+            { registers(app, link, frame) }
+            { stack(app, link, frame) }
+            { for state.frames.iter().rev().skip(1).map(|frame| caller(app, link, frame)) }
             if !state.references.is_empty() {
                 <h3>{"References held"}</h3>
                 <ul class="plain">{ for state.references.iter().map(|r| html! { <li class="mono">{ r.clone() }</li> }) }</ul>
@@ -59,28 +67,28 @@ fn content(app: &App) -> Html {
     }
 }
 
-fn registers(frame: &FrameView) -> Html {
+fn registers(app: &App, link: &Scope<App>, frame: &FrameView) -> Html {
     html! {
         <table role="grid" aria-label="Registers" class="values">
             <thead class="unseen"><tr><th scope="col">{"Register"}</th><th scope="col">{"Value"}</th></tr></thead>
-            <tbody>{ for frame.registers.iter().map(register) }</tbody>
+            <tbody>{ for frame.registers.iter().map(|r| register(app, link, frame.number, r)) }</tbody>
         </table>
     }
 }
 
-fn register(register: &RegisterView) -> Html {
-    let name = format!("r{}", register.number);
-    row(&name, register.changed, &register.value, None)
+fn register(app: &App, link: &Scope<App>, frame: u32, register: &RegisterView) -> Html {
+    let place = Place::Register { frame, number: register.number };
+    row(app, link, place, register.changed, &register.value, None)
 }
 
-fn stack(frame: &FrameView) -> Html {
+fn stack(app: &App, link: &Scope<App>, frame: &FrameView) -> Html {
     html! {
         <>
             <h3>{"Stack"}</h3>
             <table role="grid" aria-label="Stack" class="values">
                 <thead class="unseen"><tr><th scope="col">{"Slot"}</th><th scope="col">{"Value"}</th></tr></thead>
                 <tbody>
-                    { for frame.slots.iter().map(slot) }
+                    { for frame.slots.iter().map(|s| slot(app, link, frame.number, s)) }
                     if frame.slots.is_empty() {
                         <tr class="none"><th scope="row">{"–"}</th><td>{"nothing written"}</td></tr>
                     }
@@ -90,11 +98,45 @@ fn stack(frame: &FrameView) -> Html {
     }
 }
 
-fn slot(slot: &SlotView) -> Html {
-    row(&format!("fp{}", slot.offset), slot.changed, &slot.value, Some(&slot.bytes))
+fn slot(app: &App, link: &Scope<App>, frame: u32, slot: &SlotView) -> Html {
+    let place = Place::Slot { frame, offset: slot.offset };
+    row(app, link, place, slot.changed, &slot.value, Some(&slot.bytes))
 }
 
-fn row(name: &str, changed: bool, value: &Value, bytes: Option<&str>) -> Html {
+/// What a place is called: `r1`, `fp-8`.
+pub fn name(place: &Place) -> String {
+    match place {
+        Place::Register { number, .. } => format!("r{number}"),
+        Place::Slot { offset, .. } => format!("fp{offset}"),
+    }
+}
+
+/// What a step relies on and what was tried before it, as threads of the drawing.
+pub fn threads(reliance: &[Reliance], misses: &[Missed]) -> Vec<(String, Vec<u32>)> {
+    let relied = reliance.iter().map(|relied| {
+        let steps = relied.through.iter().map(|cause| cause.step.0).collect();
+        (format!("{} exactly", name(&relied.place)), steps)
+    });
+    let missed = misses.iter().map(|miss| {
+        let by =
+            miss.blocked.as_ref().map_or("calls differ".into(), |b| format!("{} differs", name(&b.place)));
+        (by, vec![miss.step])
+    });
+    relied.chain(missed).collect()
+}
+
+fn row(
+    app: &App,
+    link: &Scope<App>,
+    place: Place,
+    changed: bool,
+    value: &Value,
+    bytes: Option<&str>,
+) -> Html {
+    let name = name(&place);
+    let history = app.history.as_ref().filter(|(shown, _)| *shown == place).map(|(_, causes)| causes);
+    let known = value.kind != ValueKind::Uninitialised;
+    let ask = link.callback(move |_: MouseEvent| Msg::History(place));
     let (class, glyph) = family(value.kind);
     let classes = classes!("kind", class, value.maybe_null.then_some("maybe-null"));
     let kernel = match bytes {
@@ -104,7 +146,11 @@ fn row(name: &str, changed: bool, value: &Value, bytes: Option<&str>) -> Html {
     };
     html! {
         <tr class={classes!(changed.then_some("changed"), (value.kind == ValueKind::Uninitialised).then_some("none"))}>
-            <th scope="row" class="mono">{ name.to_owned() }
+            <th scope="row" class="mono">
+                if known {
+                    <button class="link mono" title="Where this came from" aria-expanded={history.is_some().to_string()}
+                        aria-label={format!("{name}: where this came from")} onclick={ask}>{ name.clone() }</button>
+                } else { { name.clone() } }
                 if changed { <span class="delta" title="changed by the step before">{"•"}<span class="unseen">{" changed"}</span></span> }
             </th>
             <td>
@@ -112,11 +158,12 @@ fn row(name: &str, changed: bool, value: &Value, bytes: Option<&str>) -> Html {
                 <span class="words">{ value.words.clone() }</span>
                 if value.precise { <span class="tag" title="The verifier relies on the exact value">{"precise"}</span> }
                 if let Some(range) = value.range.as_ref().filter(|range| value_set::says_more(range)) {
-                    { value_set::view(name, range) }
+                    { value_set::view(&name, range) }
                 }
                 if value.kind != ValueKind::Uninitialised && !kernel.is_empty() {
                     <div class="kernel mono">{ explained(&kernel, false) }</div>
                 }
+                if let Some(causes) = history { { covering::chain(link, causes) } }
             </td>
         </tr>
     }
@@ -135,14 +182,15 @@ fn family(kind: ValueKind) -> (&'static str, &'static str) {
     }
 }
 
-fn caller(frame: &FrameView) -> Html {
+fn caller(app: &App, link: &Scope<App>, frame: &FrameView) -> Html {
     html! {
         <details>
             <summary>{ format!("Frame {}", frame.number) }</summary>
             <table class="values" aria-label={format!("Registers of frame {}", frame.number)}>
                 <tbody>
-                    { for frame.registers.iter().filter(|r| r.value.kind != ValueKind::Uninitialised).map(register) }
-                    { for frame.slots.iter().map(slot) }
+                    { for frame.registers.iter().filter(|r| r.value.kind != ValueKind::Uninitialised)
+                        .map(|r| register(app, link, frame.number, r)) }
+                    { for frame.slots.iter().map(|s| slot(app, link, frame.number, s)) }
                 </tbody>
             </table>
         </details>

@@ -3,7 +3,7 @@
 use super::link::Link;
 use super::{App, Msg, Phase, Shown, compiler, share};
 use crate::protocol::{Action, Document, Input, NodeKind, Request, Verdict};
-use crate::session::{Origin, Session, Shared, Tab, Theme};
+use crate::session::{Origin, Session, Shared, Tab, Theme, View};
 use crate::{gallery, hex, packets};
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
@@ -33,6 +33,15 @@ pub fn files(list: Option<FileList>) -> Vec<File> {
 pub fn focus(id: &str) {
     let element = web_sys::window().and_then(|w| w.document()).and_then(|d| d.get_element_by_id(id));
     if let Some(element) = element.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
+        let _ = element.focus();
+    }
+}
+
+/// Gives the first element within a node that a selector finds the keyboard.
+pub fn focus_in(node: &NodeRef, selector: &str) {
+    let within = node.cast::<web_sys::Element>();
+    let found = within.and_then(|element| element.query_selector(selector).ok()).flatten();
+    if let Some(element) = found.and_then(|e| e.dyn_into::<HtmlElement>().ok()) {
         let _ = element.focus();
     }
 }
@@ -130,12 +139,15 @@ impl App {
 
     /// Begins anew with another document: nothing of the one before stays.
     pub(super) fn replace(&mut self, ctx: &Context<App>, origin: Origin) {
-        self.begin(ctx, Session { origin, ..Session::of_gallery(gallery::FIRST) });
+        let view = self.session.view;
+        self.begin(ctx, Session { origin, view, ..Session::of_gallery(gallery::FIRST) });
     }
 
     /// Begins anew with a session, in the colours that there are.
     fn begin(&mut self, ctx: &Context<App>, session: Session) {
         self.session = Session { theme: self.session.theme, ..session };
+        self.graph = None;
+        self.hits = None;
         self.editing = false;
         self.gallery = false;
         self.trouble = None;
@@ -336,6 +348,27 @@ impl App {
                 };
                 self.select(step);
                 self.node = Some(node);
+                self.ask_covering();
+            }
+            Msg::View(view) => {
+                self.session.view = view;
+                self.ask_graph();
+                self.save();
+            }
+            Msg::Search(text) => {
+                self.ask(Request::Search { text });
+                return false;
+            }
+            Msg::Fold(folded) => {
+                self.ask(Request::Fold { folded });
+                return false;
+            }
+            Msg::History(place) => {
+                if self.history.take().is_some_and(|(shown, _)| shown == place) {
+                    return true;
+                }
+                self.ask(Request::History { step: self.step, place });
+                return false;
             }
             Msg::Slot(pc) => {
                 self.ask(Request::Find { pc, after: self.step });
@@ -473,7 +506,32 @@ impl App {
         self.node = self.tree.node_of(self.step);
         self.session.step = Some(self.step);
         self.ask(Request::State { step: self.step });
+        self.history = None;
+        if matches!(self.session.view, View::Graph | View::Budget) {
+            self.ask(Request::Route { step: self.step });
+        }
+        self.ask_covering();
         self.save();
+    }
+
+    /// Asks for the control-flow graph where it is shown.
+    pub(super) fn ask_graph(&self) {
+        if matches!(self.session.view, View::Graph | View::Budget) && self.outcome.is_some() {
+            if self.graph.is_none() {
+                self.ask(Request::Graph);
+            }
+            self.ask(Request::Route { step: self.step });
+        }
+    }
+
+    /// Asks how the selected node is covered, where it was pruned.
+    fn ask_covering(&mut self) {
+        self.covering = None;
+        let pruned =
+            |node: &usize| matches!(self.tree.kind.get(*node), Some(NodeKind::Pruned | NodeKind::Loop));
+        if let Some(node) = self.node.filter(pruned) {
+            self.ask(Request::Covering { node: node as u32 });
+        }
     }
 
     pub(super) fn ask_rows(&self) {
