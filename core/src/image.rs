@@ -10,6 +10,7 @@ use lowered::Op;
 use once_cell::race::OnceBox;
 
 use crate::isa::{Imm64, Insn, Pc};
+use crate::map::MapId;
 
 /// How an engine performs a load or store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -69,6 +70,15 @@ pub struct Array {
     pub len: u32,
 }
 
+/// The arena that a program works on: what [`Access::ArenaMap`] and casts of addresses are about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ArenaMap {
+    /// The map.
+    pub map: MapId,
+    /// The process's address of its first page.
+    pub start: u64,
+}
+
 /// A program as the engines take it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Image {
@@ -76,13 +86,22 @@ pub struct Image {
     access: Vec<Access>,
     functions: Vec<Function>,
     arrays: Vec<Array>,
+    arena: Option<ArenaMap>,
     exact: Lazy,
     fused: Lazy,
 }
 
 impl Image {
     fn new(insns: Vec<Insn>, access: Vec<Access>, functions: Vec<Function>) -> Image {
-        Image { insns, access, functions, arrays: Vec::new(), exact: Lazy::default(), fused: Lazy::default() }
+        Image {
+            insns,
+            access,
+            functions,
+            arrays: Vec::new(),
+            arena: None,
+            exact: Lazy::default(),
+            fused: Lazy::default(),
+        }
     }
 
     /// The slots lowered, one operation each; made when first asked for.
@@ -145,6 +164,15 @@ impl Image {
     /// The array maps that it names, where that is known.
     pub fn arrays(&self) -> &[Array] {
         &self.arrays
+    }
+    /// The image, with the arena that it works on.
+    #[must_use]
+    pub fn with_arena(self, arena: Option<ArenaMap>) -> Image {
+        Image { arena, ..self }
+    }
+    /// The arena that it works on.
+    pub fn arena(&self) -> Option<ArenaMap> {
+        self.arena
     }
     /// The functions, by start.
     pub fn functions(&self) -> &[Function] {

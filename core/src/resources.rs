@@ -5,9 +5,11 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::arena::{Arena, Layout, Memory, ObjectKind};
+use crate::arena::{Arena, Layout, Memory, ObjectKind, Rmw};
 use crate::errno::Errno;
 use crate::image::Image;
+use crate::isa::Size;
+use crate::map::pages::Pages;
 use crate::map::types::PROG_ARRAY;
 use crate::map::{AnyMap, MapContext, MapId, MapSpec, Mappable, Reference};
 use crate::program::ProgramId;
@@ -149,6 +151,38 @@ impl<M: Memory> Resources<M> {
 }
 
 impl<M: Memory> Resources<M> {
+    /// An arena map, and the memory that its pages lie in.
+    fn pages(&mut self, id: MapId) -> Option<(&mut Pages, &mut Arena<M>)> {
+        let map = &mut self.maps.by_id.get_mut(&id)?.map;
+        Some((map.pages()?, &mut self.arena))
+    }
+
+    /// A load from an arena map, at a base and an offset; `None` where nothing is.
+    pub fn arena_load(&mut self, id: MapId, base: u64, offset: i64, size: Size) -> Option<u64> {
+        let (pages, arena) = self.pages(id)?;
+        pages.load(arena, base, offset, size)
+    }
+
+    /// A store to an arena map; none where nothing is.
+    pub fn arena_store(&mut self, id: MapId, base: u64, offset: i64, size: Size, value: u64) {
+        if let Some((pages, arena)) = self.pages(id) {
+            pages.store(arena, base, offset, size, value);
+        }
+    }
+
+    /// An atomic step on an arena map: the old value.
+    pub fn arena_atomic(
+        &mut self,
+        id: MapId,
+        at: (u64, i64),
+        size: Size,
+        op: Rmw,
+        operand: u64,
+    ) -> Option<u64> {
+        let (pages, arena) = self.pages(id)?;
+        pages.atomic(arena, at, size, op, operand)
+    }
+
     /// Takes a reference for the system call: a descriptor or a pinned path.
     pub fn hold_map_for_user(&mut self, id: MapId) {
         self.hold_map(id);

@@ -221,7 +221,7 @@ impl Machine {
                                 return Some(Stop::Trap(Trap { pc: self.pc, kind: TrapKind::Jump(pc as i64) }));
                             };
                             let access = image.access().get(pc).copied().unwrap_or_default();
-                            let flow = self.one(insn, access, resources, run);
+                            let flow = self.one(image, insn, access, resources, run);
                             r[..Reg::COUNT].copy_from_slice(&self.registers);
                             let to = match flow {
                                 Ok(Flow::Next) => i64::from(self.pc.0) + i64::from(insn.slots()),

@@ -9,7 +9,7 @@ use crate::arena::{Fault, Memory, ObjectKind, OutOfArena, Rmw, Violation};
 use crate::helper::{self, Call, HelperFault, RunContext};
 use crate::image::{Access, Image};
 use crate::isa::{AtomicOp, CallTarget, Imm64, Insn, Operand, PacketOffset, Pc, Reg, Size, Width};
-use crate::map::Reference;
+use crate::map::{MapId, Reference};
 use crate::resources::Resources;
 
 /// Most frames of a call chain.
@@ -274,11 +274,18 @@ impl Machine {
     #[inline(never)]
     pub(super) fn one<M: Memory>(
         &mut self,
+        image: &Image,
         insn: Insn,
         access: Access,
         resources: &mut Resources<M>,
         run: &mut RunContext,
     ) -> Result<Flow, TrapKind> {
+        if access == Access::ArenaMap
+            && let Some(arena) = image.arena()
+            && self.arena_access(insn, arena.map, resources)
+        {
+            return Ok(Flow::Next);
+        }
         match insn {
             Insn::Alu { width, op, dst, src } => {
                 let value = alu(op, width, self.get(dst), self.operand(src));
@@ -296,7 +303,10 @@ impl Machine {
                 let value = byte_swap(order, size, self.get(dst));
                 self.set(dst, value);
             }
-            Insn::AddrSpaceCast { .. } => return Err(TrapKind::NotBuilt("addr_space_cast")),
+            Insn::AddrSpaceCast { dst, src, to, .. } => {
+                let value = self.get(src);
+                self.set(dst, cast(value, to, image));
+            }
             Insn::AddrPerCpu { dst, src } => {
                 let value = self.get(src);
                 self.set(dst, value);
@@ -306,7 +316,7 @@ impl Machine {
                     .address(resources, base, off, size, false)
                     .and_then(|address| Ok(resources.arena.memory().load(address, size)?));
                 let value = match (loaded, access) {
-                    (Err(_), Access::Probe | Access::ArenaMap) => 0,
+                    (Err(_), Access::Probe) => 0,
                     (loaded, _) => loaded?,
                 };
                 self.set(dst, if signed { sign_extend(value, size) } else { value });
@@ -447,13 +457,60 @@ impl Machine {
         let address = self.address(resources, base, off, size, writes)?;
         let memory = resources.arena.memory_mut();
         let value = self.get(src);
-        let (rmw, fetched) = match op {
+        match op {
             AtomicOp::LoadAcquire => {
                 let value = memory.load(address, size)?;
                 self.set(src, value);
-                return Ok(());
             }
-            AtomicOp::StoreRelease => return Ok(memory.store(address, size, value)?),
+            AtomicOp::StoreRelease => memory.store(address, size, value)?,
+            _ => {}
+        }
+        let Some((rmw, fetched)) = self.read_modify_write(op, size, src) else { return Ok(()) };
+        let old = memory.atomic(address, size, rmw, value)?;
+        if let Some(reg) = fetched {
+            self.set(reg, old);
+        }
+        Ok(())
+    }
+
+    /// A load, store or atomic operation on the program's arena; `false` for any other instruction. What is not
+    /// there reads as 0; anything else leaves everything as it is.
+    fn arena_access<M: Memory>(&mut self, insn: Insn, map: MapId, resources: &mut Resources<M>) -> bool {
+        match insn {
+            Insn::Load { size, sign_extend: signed, dst, base, off } => {
+                let value = resources.arena_load(map, self.get(base), off.into(), size).unwrap_or(0);
+                self.set(dst, if signed { sign_extend(value, size) } else { value });
+            }
+            Insn::Store { size, base, off, src } => {
+                let value = self.operand(src);
+                resources.arena_store(map, self.get(base), off.into(), size, value);
+            }
+            Insn::Atomic { op: AtomicOp::LoadAcquire, size, base, off, src } => {
+                if let Some(value) = resources.arena_load(map, self.get(base), off.into(), size) {
+                    self.set(src, value);
+                }
+            }
+            Insn::Atomic { op: AtomicOp::StoreRelease, size, base, off, src } => {
+                let value = self.get(src);
+                resources.arena_store(map, self.get(base), off.into(), size, value);
+            }
+            Insn::Atomic { op, size, base, off, src } => {
+                let Some((rmw, fetched)) = self.read_modify_write(op, size, src) else { return true };
+                let (at, value) = ((self.get(base), off.into()), self.get(src));
+                let old = resources.arena_atomic(map, at, size, rmw, value);
+                if let (Some(old), Some(reg)) = (old, fetched) {
+                    self.set(reg, old);
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// What an atomic operation does, and which register gets the old value; `None` for loads and stores.
+    fn read_modify_write(&self, op: AtomicOp, size: Size, src: Reg) -> Option<(Rmw, Option<Reg>)> {
+        Some(match op {
+            AtomicOp::LoadAcquire | AtomicOp::StoreRelease => return None,
             AtomicOp::Add { fetch } => (Rmw::Add, fetch.then_some(src)),
             AtomicOp::Or { fetch } => (Rmw::Or, fetch.then_some(src)),
             AtomicOp::And { fetch } => (Rmw::And, fetch.then_some(src)),
@@ -464,12 +521,7 @@ impl Machine {
                 let expected = if size == Size::W { u64::from(expected as u32) } else { expected };
                 (Rmw::CompareExchange(expected), Some(Reg::R0))
             }
-        };
-        let old = memory.atomic(address, size, rmw, value)?;
-        if let Some(reg) = fetched {
-            self.set(reg, old);
-        }
-        Ok(())
+        })
     }
 
     /// Legacy packet access: the packet's bytes in network order. Past its end the program returns 0.
@@ -499,5 +551,14 @@ impl Machine {
         let value = resources.arena.memory().load(address as u64, size)?;
         self.registers[0] = byte_swap(crate::isa::ByteOrder::Big, size, value);
         Ok(Flow::Next)
+    }
+}
+
+/// An address of an arena as address space 0 or 1 has it: there the upper half is that of the process's addresses.
+pub(crate) fn cast(address: u64, to: u16, image: &Image) -> u64 {
+    let low = u64::from(address as u32);
+    match image.arena() {
+        Some(arena) if to != 0 && low != 0 => arena.start >> 32 << 32 | low,
+        _ => low,
     }
 }

@@ -91,6 +91,11 @@ pub fn check(spec: &MapSpec) -> Result<&'static MapType, Errno> {
     {
         return Err(Errno::E2BIG);
     }
+    // All pages share the upper half of their addresses.
+    let last = spec.extra.wrapping_add(u64::from(spec.max_entries) * u64::from(PAGE)).wrapping_sub(1);
+    if row.family == Family::Pages && spec.extra != 0 && spec.extra >> 32 != last >> 32 {
+        return Err(Errno::ERANGE);
+    }
     match row.entries {
         Entries::UpTo(most, errno) if spec.max_entries > most => Err(errno),
         _ => Ok(row),

@@ -234,6 +234,10 @@ pub trait Map<M: Memory>: CloneMap<M> {
     fn ring_base(&self) -> Option<u32> {
         None
     }
+    /// The arena that it is, if it is one.
+    fn pages(&mut self) -> Option<&mut pages::Pages> {
+        None
+    }
     /// The ring buffer that it is, if it is one.
     fn ring(&mut self) -> Option<&mut ring::Ring> {
         None

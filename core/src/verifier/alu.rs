@@ -159,6 +159,10 @@ impl<O: Observer> Verifier<O> {
             Operand::Reg(src) => *self.state.register(src),
             Operand::Imm(imm) => Register::constant(i64::from(imm) as u64),
         };
+        if a.kind == Kind::Arena || b.kind == Kind::Arena {
+            self.walk_arena_arithmetic(dst);
+            return Ok(());
+        }
         match (a.is_pointer(), b.is_pointer(), src) {
             (true, true, Operand::Reg(_)) => {
                 if op == AluOp::Sub && self.input.perfmon {

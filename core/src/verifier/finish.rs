@@ -4,12 +4,13 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 
 use super::observer::Observer;
+use super::register::Kind;
 use super::state::{MAX_FRAMES, MAX_STACK};
 use super::walk::TAIL_CALL;
-use super::{Rejection, Verifier, cfg, policy, reject, tracing};
+use super::{Rejection, Seen, Verifier, cfg, policy, reject, tracing};
 use crate::errno::Errno;
 use crate::image::{Access, Array, Function, Image};
-use crate::isa::{CallTarget, Imm64, Insn, Pc, Reg};
+use crate::isa::{AluOp, CallTarget, Imm64, Insn, Operand, Pc, Reg, Width};
 use crate::map::types::ARRAY;
 
 impl<O: Observer> Verifier<O> {
@@ -158,9 +159,15 @@ impl<O: Observer> Verifier<O> {
         for (at, insn) in self.insns.iter().enumerate() {
             let insn = match (insn, self.seen[at].map) {
                 (Ok(Insn::LoadImm64 { dst, .. }), Some((map, offset, is_value))) => {
-                    let info = &self.maps[usize::from(map)];
-                    let base = if is_value { info.direct_value.unwrap_or(0) } else { info.handle };
-                    Insn::LoadImm64 { dst: *dst, value: Imm64::Value(u64::from(base) + u64::from(offset)) }
+                    let value = self.maps[usize::from(map)].immediate(offset, is_value);
+                    Insn::LoadImm64 { dst: *dst, value: Imm64::Value(value) }
+                }
+                (Ok(Insn::Alu { op, dst, src, .. }), _) if self.seen[at].arena_arithmetic => {
+                    Insn::Alu { width: Width::W32, op: *op, dst: *dst, src: *src }
+                }
+                // An address of the process's loses its upper half.
+                (Ok(Insn::AddrSpaceCast { dst, src, to, .. }), _) if *to == 0 || self.keeps_low_half() => {
+                    Insn::Alu { width: Width::W32, op: AluOp::Mov, dst: *dst, src: Operand::Reg(*src) }
                 }
                 (Ok(insn), _) => *insn,
                 // The second slot of a 64-bit immediate; anything else was never reached.
@@ -170,7 +177,11 @@ impl<O: Observer> Verifier<O> {
             };
             insns.push(insn);
         }
-        let access = alloc::vec![Access::Normal; insns.len()];
+        let access = |seen: &Seen| match seen.pointer {
+            Some(Kind::Arena) => Access::ArenaMap,
+            _ => Access::Normal,
+        };
+        let access = self.seen.iter().map(access).collect();
         let functions = self.functions.iter();
         let functions =
             functions.map(|f| Function { start: Pc(f.start), stack_depth: f.stack_depth }).collect();
@@ -179,6 +190,8 @@ impl<O: Observer> Verifier<O> {
             let (stride, len) = (info.spec.value_size.next_multiple_of(8), info.spec.max_entries);
             Some(Array { handle: info.handle, base: info.direct_value?, stride, len })
         });
-        Image::verified(insns, access, functions).with_arrays(arrays.collect())
+        Image::verified(insns, access, functions)
+            .with_arrays(arrays.collect())
+            .with_arena(self.arena_of_image())
     }
 }

@@ -12,7 +12,7 @@ use super::register::{Kind, Register, SocketKind};
 use super::state::ReferenceKind;
 use super::typed::{Trust, TypeRef, TypeSource};
 use super::typed_memory::is_trusted;
-use super::{Rejection, Verifier, not_built, reject};
+use super::{Rejection, Verifier, reject};
 use crate::errno::Errno;
 use crate::helper::kernel_functions::effect;
 use crate::isa::Reg;
@@ -253,9 +253,6 @@ impl<O: Observer> Verifier<O> {
             Class::Allocated => self.kernel_allocated_argument(call, at, reg, register)?,
             Class::RefCounted => self.kernel_counted_argument(call, at, reg, register)?,
             Class::Map => {
-                if function.starts_with("bpf_arena") && matches!(register.kind, Kind::Map(_)) {
-                    return Err(not_built(format_args!("kernel function {function}")));
-                }
                 if !matches!(register.kind, Kind::Map(_)) {
                     let wanted = call.types.structure("bpf_map").unwrap_or(pointed);
                     self.kernel_object_argument(call, at, reg, register, wanted)?;

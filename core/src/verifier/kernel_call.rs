@@ -59,7 +59,7 @@ impl KernelCall {
 /// Kernel functions that may be called while a spin lock is held.
 fn allowed_while_locked(name: &str) -> bool {
     const PREFIXES: &[&str] =
-        &["bpf_list_", "bpf_rbtree_", "bpf_iter_num_", "bpf_res_spin_", "bpf_arena_", "bpf_refcount_acquire"];
+        &["bpf_list_", "bpf_rbtree_", "bpf_iter_num_", "bpf_res_spin_", "bpf_refcount_acquire"];
     PREFIXES.iter().any(|p| name.starts_with(p))
 }
 

@@ -125,6 +125,8 @@ impl<O: Observer> Verifier<O> {
                 }
                 Register::pointer(Kind::Typed { of, trust: Trust::ALLOCATED })
             }
+            // The process's address of the pages, or 0.
+            "bpf_arena_alloc_pages" => Register::UNKNOWN,
             "bpf_refcount_acquire_impl" => {
                 let Some(of) = call.object else { return Ok(None) };
                 Register::pointer(Kind::Typed { of, trust: Trust::ALLOCATED })

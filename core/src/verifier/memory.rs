@@ -70,12 +70,17 @@ impl<O: Observer> Verifier<O> {
         *self.state.register_mut(base) =
             if fetched == Some(base) { *self.state.register(base) } else { pointer };
         self.access_with(&pointer, base, off, size, Mode::Write, None, false, None)?;
-        self.same_pointer(&pointer)
+        // Where one operation has pointers of several kinds, an arena's decides how it runs.
+        let seen = &mut self.seen[self.pc.index()].pointer;
+        if *seen != Some(Kind::Arena) {
+            *seen = Some(pointer.kind);
+        }
+        Ok(())
     }
 
     /// An instruction whose access is rewritten by the kind of its pointer can have one kind alone.
     fn same_pointer(&mut self, pointer: &Register) -> Result<(), Rejection> {
-        let special = |k: &Kind| matches!(k, Kind::Context | Kind::Socket(_));
+        let special = |k: &Kind| matches!(k, Kind::Context | Kind::Socket(_) | Kind::Arena);
         let seen = &mut self.seen[self.pc.index()].pointer;
         match seen {
             None => *seen = Some(pointer.kind),
@@ -213,6 +218,7 @@ impl<O: Observer> Verifier<O> {
                 }
                 self.check_packet(pointer, base, full, bytes.into(), false)?;
             }
+            Kind::Arena => {}
             Kind::FlowKeys => {
                 if full < 0 || full + i64::from(bytes) > FLOW_KEYS_LEN {
                     let message = format_args!("invalid access to flow keys off={full} size={bytes}");

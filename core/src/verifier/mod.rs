@@ -26,6 +26,7 @@ macro_rules! print_names {
 }
 
 mod alu;
+mod arena;
 mod arguments;
 mod branch;
 mod call;
@@ -303,6 +304,8 @@ struct Seen {
     pointer: Option<register::Kind>,
     /// It was walked at least once.
     walked: bool,
+    /// It computed with a pointer into the arena.
+    arena_arithmetic: bool,
     /// What paths that are taken by guess meet here.
     barriers: speculation::Barriers,
     /// The map that a 64-bit immediate names, and the offset into its value.

@@ -345,7 +345,7 @@ impl<O: Observer> Verifier<O> {
                     wanted.add(src);
                 }
             }
-            Insn::MovSx { dst, src, .. } => {
+            Insn::MovSx { dst, src, .. } | Insn::AddrSpaceCast { dst, src, .. } => {
                 if !wanted.has(dst) {
                     return Ok(Back::Fine);
                 }

@@ -171,6 +171,23 @@ pub struct MapInfo {
     pub is_inner: bool,
 }
 
+impl MapInfo {
+    /// It is an arena: its value is where the process has it.
+    pub fn is_arena(&self) -> bool {
+        self.spec.map_type == crate::map::types::ARENA
+    }
+
+    /// What a 64-bit immediate is that names the map, or a place in its value.
+    pub fn immediate(&self, offset: u32, is_value: bool) -> u64 {
+        let base = match (is_value, self.is_arena()) {
+            (true, true) => self.spec.extra,
+            (true, false) => self.direct_value.unwrap_or(0).into(),
+            (false, _) => self.handle.into(),
+        };
+        base + u64::from(offset)
+    }
+}
+
 /// A packet pointer that is known not to be below the packet's end.
 pub const AT_PACKET_END: i32 = -1;
 /// A packet pointer that is known to be above the packet's end.

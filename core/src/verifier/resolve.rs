@@ -3,10 +3,12 @@
 
 use alloc::string::String;
 
+use super::arena::holds_offset;
 use super::register::{MapInfo, MapRef};
-use super::{Environment, Rejection, Verifier, not_built, observer::Observer, reject};
+use super::{Environment, Rejection, Verifier, not_built, observer::Observer, policy, reject};
 use crate::errno::Errno;
 use crate::isa::{self, DecodeError, Found, Imm64, Insn};
+use crate::map::types::ARENA;
 use crate::map::{MapId, MapSpec};
 use crate::object::btf::record::{self, FieldKind};
 use crate::object::btf::{Type, TypeId};
@@ -88,12 +90,8 @@ impl<O: Observer> Verifier<O> {
             return Err(reject(Errno::E2BIG, message));
         }
         let facts = environment.map(id);
-        if facts.spec.map_type == crate::map::types::ARENA {
-            if facts.spec.extra == 0 {
-                let message = "arena's user address must be set via map_extra or mmap()";
-                return Err(reject(Errno::EINVAL, message));
-            }
-            return Err(not_built("a map of type arena"));
+        if facts.spec.map_type == ARENA {
+            self.check_arena(&facts)?;
         }
         let fields = match &facts.types {
             Some(btf) => record::fields(btf, TypeId(facts.spec.btf_value_type_id)).unwrap_or_default(),
@@ -144,6 +142,12 @@ impl<O: Observer> Verifier<O> {
         let id = found
             .map_err(|errno| reject(errno, format_args!("fd {number} is not pointing to valid bpf_map")))?;
         let index = self.use_map(id, environment)?;
+        if let Some(offset) = offset.filter(|offset| i64::from(*offset) >= policy::MAX_OFFSET) {
+            return Err(reject(
+                Errno::EINVAL,
+                format_args!("direct value offset of {offset} is not allowed"),
+            ));
+        }
         let info = &self.maps[index];
         if let Some(offset) = offset {
             let Some(_) = info.direct_value else {
@@ -151,6 +155,7 @@ impl<O: Observer> Verifier<O> {
             };
             // The address of a value has a meaning where there is one value.
             let errno = match (info.spec.max_entries, offset < info.spec.value_size) {
+                _ if info.spec.map_type == ARENA => (!holds_offset(info, offset)).then_some(Errno::ERANGE),
                 (1, true) => None,
                 (1, false) => Some(Errno::EINVAL),
                 _ => Some(Errno::ENOTSUPP),

@@ -2,6 +2,7 @@
 
 use core::fmt::Write;
 
+use super::arena::allows_atomic;
 use super::domain::Scalar;
 use super::observer::Observer;
 use super::prune::Visit;
@@ -205,11 +206,7 @@ impl<O: Observer> Verifier<O> {
             Insn::Alu { .. } | Insn::MovSx { .. } | Insn::Neg { .. } | Insn::ByteSwap { .. } => {
                 self.walk_alu(insn)?;
             }
-            Insn::AddrSpaceCast { .. } => {
-                let message =
-                    "addr_space_cast insn can only be used in a program that has an associated arena";
-                return Err(reject(Errno::EINVAL, message));
-            }
+            Insn::AddrSpaceCast { dst, src, to, .. } => self.walk_cast(dst, src, to)?,
             Insn::AddrPerCpu { .. } => return Err(reject(Errno::EINVAL, "BPF_MOV uses reserved fields")),
             Insn::Load { size, sign_extend, dst, base, off } => {
                 self.read(base)?;
@@ -281,6 +278,10 @@ impl<O: Observer> Verifier<O> {
             if !is_value {
                 return Ok(Register::pointer(Kind::Map(map)));
             }
+            if self.maps[usize::from(map.0)].is_arena() {
+                // The process's address: a number.
+                return Ok(Register::UNKNOWN);
+            }
             let mut register = Register::pointer(Kind::MapValue(map));
             register.offset = offset as i32;
             return Ok(register);
@@ -323,6 +324,9 @@ impl<O: Observer> Verifier<O> {
         }
         self.check_leak(&given, src, "into mem")?;
         self.atomic_target(base, "stores into", true)?;
+        if self.state.register(base).kind == Kind::Arena && !allows_atomic(op) {
+            return Err(self.not_atomic(base, "stores into"));
+        }
         let fetched = match op {
             AtomicOp::Cmpxchg => Some(Reg::R0),
             AtomicOp::Xchg
@@ -343,11 +347,14 @@ impl<O: Observer> Verifier<O> {
         if matches!(register.kind, Kind::Context | Kind::Packet | Kind::PacketMeta | Kind::FlowKeys)
             || (socket && matches!(register.kind, Kind::Socket(_)))
         {
-            let name = register.type_name();
-            let message = format_args!("BPF_ATOMIC {what} R{} {name} is not allowed", base.number());
-            return Err(reject(Errno::EACCES, message).of(base));
+            return Err(self.not_atomic(base, what));
         }
         Ok(())
+    }
+
+    fn not_atomic(&self, base: Reg, what: &str) -> Rejection {
+        let (r, name) = (base.number(), self.state.register(base).type_name());
+        reject(Errno::EACCES, format_args!("BPF_ATOMIC {what} R{r} {name} is not allowed")).of(base)
     }
 
     fn walk_load_packet(&mut self, pc: Pc, at: PacketOffset) -> Result<Next, Rejection> {
@@ -468,9 +475,9 @@ impl<O: Observer> Verifier<O> {
     pub(super) fn write_insn(&mut self, pc: usize) {
         let immediate = self.seen[pc].map.map(|(map, offset, is_value)| {
             let info = &self.maps[usize::from(map)];
-            let base = if is_value { info.direct_value.unwrap_or(0) } else { info.handle };
+            let base = if is_value && info.is_arena() { 0 } else { ADDRESS_BASE };
             match self.input.perfmon {
-                true => ADDRESS_BASE + u64::from(base) + u64::from(offset),
+                true => base + info.immediate(offset, is_value),
                 false => 0,
             }
         });
