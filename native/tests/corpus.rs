@@ -7,7 +7,7 @@
 mod cases;
 
 use cases::corpus::{Answer, Btfs, Case, Environment, kernel_types, read};
-use cases::{say, shared};
+use cases::{hash, say, shared};
 use glasshive::object::btf::kernel::KernelTypes;
 use glasshive::syscall::capability;
 use glasshive_native::oracle::calls::{Loaded, TestRun, errno_name};
@@ -108,12 +108,6 @@ fn agreeing(live: &Answer, loaded: &Loaded) -> [bool; 4] {
         verdict && last_message(&loaded.log) == expected,
         verdict && stats(&loaded.log).map(|s| s.processed) == live.processed,
     ]
-}
-
-/// A case's name in the file: FNV-1a of its id.
-fn hash(id: &str) -> u64 {
-    id.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn file() -> PathBuf {

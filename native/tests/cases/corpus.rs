@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use glasshive::map::types::MapType;
 use glasshive::object::btf::kernel::KernelTypes;
+use glasshive::object::btf::{Type, TypeId};
 use glasshive::program::types::TYPES;
 use glasshive_native::oracle::Bpf;
 use glasshive_native::oracle::calls::{self, Load, Loaded, MapCreate, errno_name};
@@ -155,6 +156,49 @@ fn unpack(file: &Path) -> Vec<u8> {
 pub fn kernel_types(folder: &Path) -> Arc<KernelTypes> {
     let types = KernelTypes::parse(&unpack(&folder.join("vmlinux.btf.xz")));
     Arc::new(types.expect("the kernel's BTF"))
+}
+
+/// From the type ids of the kernel that answered to those of the one that runs.
+pub struct Translation {
+    from: Arc<KernelTypes>,
+    /// The types of the kernel that runs.
+    pub to: Arc<KernelTypes>,
+}
+
+impl Translation {
+    pub fn to_the_running_kernel(from: &Arc<KernelTypes>) -> Translation {
+        let bytes = std::fs::read("/sys/kernel/btf/vmlinux").expect("the running kernel's BTF");
+        let to = Arc::new(KernelTypes::parse(&bytes).expect("the running kernel's BTF"));
+        Translation { from: Arc::clone(from), to }
+    }
+
+    /// The id of the type of the same name and kind, or the same id where there is none.
+    fn id(&self, id: u32) -> u32 {
+        let Some(ty) = self.from.btf.get(TypeId(id)).filter(|_| id != 0) else { return id };
+        let same = |other: &Type| std::mem::discriminant(other) == std::mem::discriminant(ty);
+        self.to.btf.find(self.from.btf.name_of(TypeId(id)), same).map_or(id, |id| id.0)
+    }
+
+    fn program(&self, program: &mut Program) {
+        program.attach_btf_id = self.id(program.attach_btf_id);
+        for insn in program.insns.0.chunks_exact_mut(8) {
+            let called = insn[0] == 0x85 && insn[1] >> 4 == 2 && insn[2..4] == [0, 0];
+            let named = insn[0] == 0x18 && insn[1] >> 4 == 3;
+            if called || named {
+                let id = u32::from_le_bytes([insn[4], insn[5], insn[6], insn[7]]);
+                insn[4..8].copy_from_slice(&self.id(id).to_le_bytes());
+            }
+        }
+    }
+
+    /// Gives a case the ids of the kernel that runs.
+    pub fn apply(&self, case: &mut Case) {
+        self.program(&mut case.prog);
+        case.aux_progs.iter_mut().for_each(|program| self.program(program));
+        for map in &mut case.maps {
+            map.btf_vmlinux_value_type_id = self.id(map.btf_vmlinux_value_type_id);
+        }
+    }
 }
 
 /// Reads the cases and their BTF.
