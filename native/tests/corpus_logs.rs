@@ -63,7 +63,7 @@ fn logs(case: &Case, btfs: &Btfs, types: &Arc<KernelTypes>) -> [Option<String>; 
 fn kernel_logs(case: &Case, btfs: &Btfs) -> [Option<String>; 2] {
     let Ok(environment) = Environment::new(case, btfs, &Side::Kernel) else { return [None, None] };
     let load = || load(&environment, case, &Side::Kernel);
-    let few = case.live.capbpf.as_ref().map(|_| few_capabilities(&load));
+    let few = case.live.capbpf.as_ref().map(|_| few_capabilities(load));
     [Some(load()), few]
 }
 
