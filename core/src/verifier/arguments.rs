@@ -71,6 +71,10 @@ fn expected(arg: &Arg) -> &'static str {
     }
 }
 
+/// Program types whose contexts programs see as they are: helpers may be given them as memory. Facts of the running
+/// kernel.
+const PLAIN_CONTEXTS: &[u32] = &[2, 5, 17, 24, 26, 27, 29, 31];
+
 /// Memory that an argument of that access may point to.
 fn is_memory(register: &Register, access: MemoryAccess) -> bool {
     match register.kind {
@@ -252,7 +256,10 @@ impl<O: Observer> Verifier<O> {
             | Kind::Memory { .. }
             | Kind::Buffer { .. }
             | Kind::Scalar => Ok(()),
-            Kind::Typed { .. } => self.check_pointer_offset(register, reg, !register.maybe_null),
+            Kind::Typed { trust, .. } => {
+                let fixed = !trust.has(Trust::UNTRUSTED.with(Trust::USER).with(Trust::PER_CPU));
+                self.check_pointer_offset(register, reg, fixed && !register.maybe_null)
+            }
             _ => self.check_pointer_offset(register, reg, false),
         }
     }
@@ -484,6 +491,15 @@ impl<O: Observer> Verifier<O> {
                     gathered.written = Some((pointer, from, size));
                 }
                 Ok(())
+            }
+            // A context that is memory as the program sees it: its last byte is accessed.
+            Kind::Context
+                if !pointer.maybe_null && PLAIN_CONTEXTS.contains(&self.input.program_type.number) =>
+            {
+                if size == 0 {
+                    return if zero_allowed { Ok(()) } else { Err(reject(Errno::EACCES, "").of(reg)) };
+                }
+                self.check_context(off + size - 1, 1, mode).map(|_| ())
             }
             _ => {
                 let message = format_args!("R{} type={} expected=fp", reg.number(), pointer.type_name());

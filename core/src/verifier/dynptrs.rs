@@ -293,11 +293,7 @@ impl<O: Observer> Verifier<O> {
             return Err(reject(Errno::EFAULT, ""));
         };
         let read_only = call.function.name == "bpf_dynptr_slice";
-        if !read_only
-            && self.input.program_type.packet != PacketAccess::Write
-            && dynptr.kind != DynptrKind::Local
-            && dynptr.kind != DynptrKind::Ringbuf
-        {
+        if !read_only && self.input.program_type.packet != PacketAccess::Write {
             return Err(reject(Errno::EINVAL, "the prog does not allow writes to packet data"));
         }
         let kind = if read_only { MemoryKind::ReadOnly } else { MemoryKind::Plain };

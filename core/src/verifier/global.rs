@@ -124,6 +124,16 @@ impl<O: Observer> Verifier<O> {
 
     /// A pointer to so many bytes that can be read and written, or null.
     pub(super) fn check_memory_of_size(&mut self, reg: Reg, size: u32) -> Result<(), Rejection> {
+        self.check_memory_of_type(reg, size).map_err(|mut rejection| {
+            if rejection.errno != Errno::EOPNOTSUPP {
+                rejection.errno = Errno::EINVAL;
+            }
+            rejection
+        })
+    }
+
+    /// The same, with what the access itself answers.
+    pub(super) fn check_memory_of_type(&mut self, reg: Reg, size: u32) -> Result<(), Rejection> {
         let register = *self.state.register(reg);
         if register.is_null() {
             return Ok(());
@@ -138,12 +148,7 @@ impl<O: Observer> Verifier<O> {
             .check_memory_either_way(reg, size.into(), Mode::Read)
             .and_then(|()| self.check_memory_either_way(reg, size.into(), Mode::Write));
         *self.state.register_mut(reg) = register;
-        checked.map_err(|mut rejection| {
-            if rejection.errno != Errno::EOPNOTSUPP {
-                rejection.errno = Errno::EINVAL;
-            }
-            rejection
-        })
+        checked
     }
 
     /// Takes up the next global function that was called and not verified yet; `false` where there is none.

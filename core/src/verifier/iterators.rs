@@ -46,7 +46,7 @@ impl<O: Observer> Verifier<O> {
             let free = place.is_some_and(|(frame, first)| {
                 (0..count).all(|n| {
                     let slot = self.state.frames[frame].slot(first - n);
-                    !matches!(slot.bytes[7], Byte::Iterator | Byte::Dynptr | Byte::Interrupts)
+                    slot.bytes[7] != Byte::Iterator
                 })
             });
             let Some((frame, first)) = place.filter(|_| free) else {

@@ -12,7 +12,7 @@ use super::register::{Kind, Register, SocketKind};
 use super::state::ReferenceKind;
 use super::typed::{Trust, TypeRef, TypeSource};
 use super::typed_memory::is_trusted;
-use super::{Rejection, Verifier, reject};
+use super::{Rejection, Verifier, reject, tracing};
 use crate::errno::Errno;
 use crate::helper::kernel_functions::effect;
 use crate::isa::Reg;
@@ -84,7 +84,7 @@ const STRUCTURES: &[(&str, Class)] = &[
     ("bpf_task_work", Class::Field(FieldKind::TaskWork)),
 ];
 
-/// Whether the parameter after this one is its size.
+/// Whether the parameter after this one is named as its size.
 fn has_size(call: &KernelCall, at: usize) -> bool {
     call.parameters.get(at + 1).is_some_and(|(_, n)| n.ends_with("__sz") || n.ends_with("__szk"))
 }
@@ -118,7 +118,9 @@ impl<O: Observer> Verifier<O> {
         }
         let types = call.types.clone();
         let btf = &types.btf;
-        let register = self.read(reg)?;
+        // A register that holds nothing is told by what it is not.
+        self.changed.registers |= 1 << reg.number();
+        let register = *self.state.register(reg);
         let ty = btf.resolve(given);
         let Some(Type::Pointer { to }) = btf.get(ty) else {
             self.kernel_number_argument(call, at, reg, &register)?;
@@ -166,7 +168,8 @@ impl<O: Observer> Verifier<O> {
         let (name, function) = (call.parameters[at].1.as_str(), call.function.name);
         let structure = matches!(btf.get(pointed), Some(Type::Struct { .. } | Type::Union { .. }));
         let of = btf.name_of(pointed);
-        let sized = has_size(call, at);
+        let next = Reg::new(reg.number() + 1).unwrap_or(Reg::R5);
+        let sized = has_size(call, at) && self.state.register(next).is_scalar();
         if function == "bpf_cast_to_kern_ctx" || (structure && of == self.input.program_type.context) {
             return Ok(Class::Context);
         }
@@ -249,6 +252,11 @@ impl<O: Observer> Verifier<O> {
                 }
                 self.check_constant_string(register, reg)?;
             }
+            Class::Iterator if function == "bpf_iter_css_task_new" && !self.may_walk_css_tasks() => {
+                return refuse(format_args!(
+                    "css_task_iter is only allowed in bpf_lsm, bpf_iter and sleepable progs"
+                ));
+            }
             Class::Iterator => self.kernel_iterator_argument(call, at, reg, register, pointed)?,
             Class::Allocated => self.kernel_allocated_argument(call, at, reg, register)?,
             Class::RefCounted => self.kernel_counted_argument(call, at, reg, register)?,
@@ -277,7 +285,7 @@ impl<O: Observer> Verifier<O> {
                         "arg#{at} reference type('{kind} {of}') size cannot be determined: -22"
                     ));
                 };
-                self.check_memory_of_size(reg, size)?;
+                self.check_memory_of_type(reg, size)?;
             }
         }
         Ok(false)
@@ -354,6 +362,12 @@ impl<O: Observer> Verifier<O> {
         Ok(())
     }
 
+    /// Iterators over a subsystem's tasks may be walked where no lock is held that they take.
+    fn may_walk_css_tasks(&self) -> bool {
+        let (program_type, attach) = (self.input.program_type.number, self.input.expected_attach_type);
+        self.is_sleepable() || (program_type == tracing::TRACING && attach == tracing::ITERATOR)
+    }
+
     fn kernel_lock_argument(
         &mut self,
         at: usize,
@@ -366,6 +380,7 @@ impl<O: Observer> Verifier<O> {
             false => ReferenceKind::ResilientLock,
         };
         let fits = match register.kind {
+            _ if register.maybe_null => false,
             Kind::MapValue(_) => true,
             Kind::Typed { trust, .. } => trust.has(Trust::ALLOCATED),
             _ => false,
@@ -477,11 +492,20 @@ impl<O: Observer> Verifier<O> {
         let types = call.types.clone();
         let btf = &types.btf;
         let wanted_name = btf.name_of(wanted);
-        if let Kind::Typed { trust, .. } = register.kind
-            && trust.has(Trust::UNTRUSTED.with(Trust::USER))
-            && !trust.has(Trust::RCU)
-        {
-            let base = super::typed::name(Trust::NONE, register.maybe_null);
+        // Null, and what may be stale, is another type to the function, but for what RCU keeps.
+        let other = match register.kind {
+            Kind::Typed { trust, .. } => {
+                register.maybe_null
+                    || (trust.has(Trust::UNTRUSTED.with(Trust::USER)) && !trust.has(Trust::RCU))
+            }
+            _ => register.maybe_null,
+        };
+        if other {
+            let base = Register { maybe_null: false, ..*register };
+            let base = match register.kind {
+                Kind::Typed { .. } => super::typed::name(Trust::NONE, false),
+                _ => base.type_name(),
+            };
             let got = register.type_name();
             return refuse(format_args!("arg#{at} is {got} expected {base} or socket"));
         }

@@ -130,6 +130,10 @@ impl<O: Observer> Verifier<O> {
             return Err(not_built("a call of a kernel function"));
         };
         let name = name.to_string();
+        if name == "__bpf_trap" {
+            let message = "unexpected __bpf_trap() due to uninitialized variable?";
+            return Err(reject(Errno::EFAULT, message));
+        }
         let function = KernelFunction::by_name(&name);
         let program_type = self.input.program_type.number;
         let attach_type = self.input.expected_attach_type;

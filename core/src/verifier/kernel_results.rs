@@ -8,6 +8,7 @@ use super::{Rejection, Verifier, not_built, reject};
 use crate::errno::Errno;
 use crate::helper::kernel_functions::effect;
 use crate::isa::Pc;
+use crate::object::btf::kernel::KernelTypes;
 use crate::object::btf::record::FieldKind;
 use crate::object::btf::{Type, TypeId};
 
@@ -146,11 +147,13 @@ impl<O: Observer> Verifier<O> {
                 }
             }
             "bpf_cast_to_kern_ctx" => {
-                let Some(id) =
-                    kernel_context(self.input.program_type.number).and_then(|n| types.structure(n))
-                else {
+                let Some(id) = kernel_context(&types, self.input.program_type.name) else {
                     return Err(not_built("the kernel's type of this context"));
                 };
+                if !matches!(types.btf.get(types.btf.resolve(id)), Some(Type::Struct { .. })) {
+                    return refuse(format_args!("kern ctx type id {} is not a struct", id.0));
+                }
+                let id = types.btf.resolve(id);
                 let of = TypeRef { source: TypeSource::Kernel, id };
                 Register::pointer(Kind::Typed { of, trust: Trust::TRUSTED })
             }
@@ -198,22 +201,11 @@ impl<O: Observer> Verifier<O> {
     }
 }
 
-/// The kernel's own structure behind a context.
-fn kernel_context(program_type: u32) -> Option<&'static str> {
-    Some(match program_type {
-        1 | 3 | 4 | 8 | 10 | 11 | 12 | 14 | 19 | 22 => "sk_buff",
-        6 => "xdp_buff",
-        9 => "sock",
-        18 => "bpf_sock_addr_kern",
-        13 => "bpf_sock_ops_kern",
-        16 => "sk_msg",
-        21 => "sk_reuseport_kern",
-        30 => "bpf_sk_lookup_kern",
-        23 => "bpf_sysctl_kern",
-        25 => "bpf_sockopt_kern",
-        32 => "bpf_nf_ctx",
-        7 => "bpf_perf_event_data_kern",
-        2 => "pt_regs",
-        _ => return None,
-    })
+/// The kernel's own type behind a program type's context: its BTF has a structure that pairs them.
+fn kernel_context(types: &KernelTypes, program_type: &str) -> Option<TypeId> {
+    let Some(Type::Struct { members, .. }) = types.btf.get(types.structure("bpf_ctx_convert")?) else {
+        return None;
+    };
+    let wanted = alloc::format!("BPF_PROG_TYPE_{}_kern", program_type.to_ascii_uppercase());
+    types.btf.members(members).iter().find(|m| types.btf.text(m.name) == wanted).map(|m| m.of)
 }

@@ -31,6 +31,10 @@ pub(super) enum Region {
     Memory(u32),
 }
 
+fn outside_context(off: i64, bytes: u32) -> Rejection {
+    reject(Errno::EACCES, format_args!("invalid bpf_context access off={off} size={bytes}"))
+}
+
 impl<O: Observer> Verifier<O> {
     /// A load into a register that may be written.
     pub(super) fn load(
@@ -190,17 +194,11 @@ impl<O: Observer> Verifier<O> {
                     }
                     return Ok(());
                 }
-                let gives = self.input.program_type.access(
-                    self.input.expected_attach_type,
-                    off,
-                    bytes,
-                    mode == Mode::Write,
-                );
+                let gives = self.context_field(off, bytes, mode);
                 // The sign of a pointer can't be extended.
                 let gives = gives.filter(|gives| !sign_extend || *gives == FieldKind::Scalar);
                 let Some(gives) = gives else {
-                    let message = format_args!("invalid bpf_context access off={off} size={bytes}");
-                    return Err(self.reject_with_line(reject(Errno::EACCES, message).of(base)));
+                    return Err(self.reject_with_line(outside_context(off, bytes).of(base)));
                 };
                 if mode == Mode::Read {
                     loaded = self.field(gives)?;
@@ -265,6 +263,20 @@ impl<O: Observer> Verifier<O> {
             self.write(dst, loaded);
         }
         Ok(())
+    }
+
+    /// What an access to the context gives, where it is allowed.
+    fn context_field(&self, off: i64, bytes: u32, mode: Mode) -> Option<FieldKind> {
+        let attach = self.input.expected_attach_type;
+        self.input.program_type.access(attach, off, bytes, mode == Mode::Write)
+    }
+
+    /// An access to the context as memory.
+    pub(super) fn check_context(&mut self, off: i64, bytes: u32, mode: Mode) -> Result<(), Rejection> {
+        if self.target.is_some() {
+            return self.tracing_context(off, bytes, mode == Mode::Write, false).map(|_| ());
+        }
+        self.context_field(off, bytes, mode).map(|_| ()).ok_or_else(|| outside_context(off, bytes))
     }
 
     /// An access to a buffer whose length is not known: it begins in it at a place that is known.
