@@ -97,6 +97,11 @@ impl VecMemory {
         VecMemory(vec![0; capacity])
     }
 
+    /// Where its byte 0 lies, for as long as it lives.
+    pub fn start(&self) -> *const u8 {
+        self.0.as_ptr()
+    }
+
     #[inline(always)]
     fn range(&self, address: u64, len: u64) -> Result<core::ops::Range<usize>, Fault> {
         match address.checked_add(len) {

@@ -15,6 +15,8 @@ pub mod tidy;
 
 #[cfg(feature = "app")]
 pub mod app;
+#[cfg(all(target_arch = "wasm32", any(feature = "npm", feature = "worker")))]
+pub mod jit;
 #[cfg(feature = "npm")]
 pub mod npm;
 #[cfg(feature = "worker")]

@@ -143,3 +143,27 @@ test("the version is the package's", async () => {
   const own = JSON.parse(await readFile(new URL(import.meta.resolve("glasshive/package.json")), "utf8"));
   assert.equal(version(), own.version);
 });
+
+test("a program that runs for long is compiled, and answers the same", () => {
+  const kernel = new Kernel();
+  const text = `
+    .type xdp
+    r2 = *(u32 *)(r1 +0)
+    r3 = *(u32 *)(r1 +4)
+    r4 = r2
+    r4 += 14
+    r0 = 0
+    if r4 > r3 goto out
+    r5 = 0
+    again: r6 = *(u8 *)(r2 +3)
+    r0 += r6
+    r5 += 1
+    if r5 != 500 goto again
+    out: exit`;
+  const { fd } = kernel.loadAssembly(text).programs[0];
+  const data = new Uint8Array(64).fill(7);
+  const short = kernel.testRun(fd, { data });
+  const long = kernel.testRun(fd, { data, repeat: 1000 });
+  assert.deepEqual([short.engine, short.returnValue], ["interpreter", 3500]);
+  assert.deepEqual([long.engine, long.returnValue], ["WebAssembly", 3500]);
+});

@@ -133,6 +133,11 @@ export interface TestRunResult {
   context: Uint8Array | undefined;
   /** What the program printed (`bpf_trace_printk`). */
   printed: string[];
+  /**
+   * What ran the last round: programs are interpreted at first, and compiled to WebAssembly once they have run for
+   * long enough.
+   */
+  engine: "interpreter" | "WebAssembly";
 }
 
 /**

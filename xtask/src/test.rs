@@ -2,6 +2,7 @@
 
 use crate::{package, page, root, stage, tools};
 use anyhow::{Result, bail};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 struct Stage {
@@ -107,7 +108,27 @@ fn wasm() -> Result<()> {
     stage::run(&mut stage::command("cargo", &["fetch", "--locked", "--quiet"]))?;
     let mut test = stage::command("wasm-pack", &["test", "--headless", "--chrome", "--chromedriver"]);
     test.arg(&browser.driver).args(["web", "--locked", "--offline", "--features", "worker"]);
-    stage::run(test.env("CHROMEDRIVER", &browser.driver))
+    stage::run(test.env("CHROMEDRIVER", &browser.driver))?;
+    engines(&browser.driver)
+}
+
+/// The engines' table of cases in Node, and in a browser's worker.
+fn engines(driver: &Path) -> Result<()> {
+    let cases = root().join("../shared/conformance/tests.json");
+    if !cases.is_file() {
+        println!(
+            "skipped: the engines' table in Node and Chromium: ../shared/conformance/tests.json is absent"
+        );
+        return Ok(());
+    }
+    for place in ["WASM_BINDGEN_USE_NODE_EXPERIMENTAL", "WASM_BINDGEN_USE_DEDICATED_WORKER"] {
+        let mut test = stage::command("cargo", &["test", "--locked", "--release", "-p", "glasshive-web"]);
+        test.args(["--target", "wasm32-unknown-unknown", "--features", "cases", "--test", "engines"]);
+        test.env("GLASSHIVE_CASES", &cases).env("CHROMEDRIVER", driver).env(place, "1");
+        test.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", "wasm-bindgen-test-runner");
+        stage::run(&mut test)?;
+    }
+    Ok(())
 }
 
 fn page_tests() -> Result<()> {

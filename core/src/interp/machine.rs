@@ -181,6 +181,15 @@ impl Machine {
         resources.arena.release(self.stack);
     }
 
+    /// Whether it is in the program's own frame and image: what a compiler can take over.
+    pub fn is_in_own_frame(&self) -> bool {
+        self.callers.is_empty() && self.image.is_none()
+    }
+    /// How often it may still pass `may_goto`.
+    pub fn may_goto_left(&self) -> u64 {
+        self.may_goto
+    }
+
     /// How many calls deep it is.
     pub fn depth(&self) -> usize {
         self.callers.len()

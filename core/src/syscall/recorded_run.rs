@@ -87,7 +87,7 @@ impl<M: Memory + 'static> RecordedRun<M> {
         kernel.resources.cpu = self.cpu;
         let output = self.run.finish(&mut kernel.resources)?;
         match end {
-            Some(Stop::Exit(value)) => Ok(Ran { value: value as u32, output, duration: 0 }),
+            Some(Stop::Exit(value)) => Ok(Ran { value: value as u32, output, ..Ran::default() }),
             Some(Stop::Trap(_)) => Err(Errno::EFAULT),
             Some(Stop::Budget) | None => Err(Errno::EAGAIN),
         }

@@ -9,6 +9,7 @@ use crate::errno::Errno;
 use crate::helper::RunContext;
 use crate::image::Image;
 use crate::interp::{Machine, Mode, Stop};
+use crate::jit::EngineName;
 use crate::program::test_run::{Input, MOST_DATA, Output, Run};
 use crate::resources::Resources;
 
@@ -24,6 +25,8 @@ pub struct Ran {
     pub output: Output,
     /// Nanoseconds of a round, by the system's own clock.
     pub duration: u32,
+    /// What ran the last round.
+    pub engine: EngineName,
 }
 
 impl<M: Memory + 'static> Kernel<M> {
@@ -67,7 +70,9 @@ impl<M: Memory + 'static> Kernel<M> {
         let passed = self.resources.clock.now - start;
         let duration = (passed / u64::from(run.rounds)).min(u32::MAX.into()) as u32;
         let output = run.finish(&mut self.resources)?;
-        Ok(Ran { value: result?, output, duration })
+        let engine =
+            self.programs.get(&id).and_then(|program| Some(program.compiled.get()?.as_ref()?.engine()));
+        Ok(Ran { value: result?, output, duration, engine: engine.unwrap_or_default() })
     }
 }
 
@@ -131,7 +136,7 @@ pub(super) fn run<M: Memory + 'static>(
         expected_attach_type,
         context_used: 0,
     };
-    let Ran { value, output, duration } = kernel.test_run(attr.i32(0), &input)?;
+    let Ran { value, output, duration, .. } = kernel.test_run(attr.i32(0), &input)?;
     let mut fits = give(user, data_out, data_out_len, &output.data)?;
     if let Some(bytes) = &output.context {
         fits &= context_out == 0 || give(user, context_out, context_out_len, bytes)?;

@@ -17,7 +17,7 @@ use glasshive::interp::{Machine, Stop, Trap, TrapKind};
 use glasshive::isa::{Insn, Pc, Reg, Size};
 use glasshive::jit::x86_64::layout::{HEADER_DISTANCE, Status};
 use glasshive::jit::x86_64::{Code, Features, Unsupported, compile};
-use glasshive::jit::{Compiled, Compiler};
+use glasshive::jit::{Compiled, Compiler, EngineName};
 use glasshive::resources::Resources;
 
 use crate::memory::ReservedMemory;
@@ -186,6 +186,10 @@ impl Compiled<ReservedMemory> for Executable {
         budget: u64,
     ) -> Result<Stop, OutOfArena> {
         Executable::run(self, image, resources, run, budget)
+    }
+
+    fn engine(&self) -> EngineName {
+        EngineName::X86_64
     }
 }
 

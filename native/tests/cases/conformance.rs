@@ -20,6 +20,12 @@ impl Case {
     pub fn insns(&self) -> Vec<Result<Insn, DecodeError>> {
         decode_program(&slots(&from_hex(&self.code)).expect("whole slots"))
     }
+    /// The instructions, an entry per slot. The second one of a wide instruction is none, and is never run.
+    pub fn slots(&self) -> Vec<Insn> {
+        let decoded = self.insns();
+        let first = |slot: usize| decoded[slot].or_else(|_| decoded[slot - 1]);
+        (0..decoded.len()).map(|slot| first(slot).expect("decodes")).collect()
+    }
     pub fn memory(&self) -> Vec<u8> {
         from_hex(&self.mem)
     }
@@ -35,7 +41,12 @@ pub const NOT_APPLICABLE: &[(&str, &str)] =
 
 /// Reads the cases.
 pub fn cases(file: &Path) -> Vec<Case> {
-    serde_json::from_slice(&std::fs::read(file).expect("readable")).expect("cases in JSON")
+    parse(&std::fs::read_to_string(file).expect("readable"))
+}
+
+/// The cases of a file's text.
+pub fn parse(text: &str) -> Vec<Case> {
+    serde_json::from_str(text).expect("cases in JSON")
 }
 
 /// A text or encoding that has to be refused.

@@ -73,7 +73,12 @@ impl Kernel {
         }
         let memory = VecMemory::new(options.memory as usize);
         let descriptors = Box::new(Sequential::default());
-        let kernel = syscall::Kernel::new(memory, options.cpus, options.seed.into(), descriptors);
+        #[cfg(target_arch = "wasm32")]
+        let tiers = crate::jit::Tiers::new(&memory);
+        #[allow(unused_mut)]
+        let mut kernel = syscall::Kernel::new(memory, options.cpus, options.seed.into(), descriptors);
+        #[cfg(target_arch = "wasm32")]
+        kernel.set_compiler(Some(Box::new(tiers)));
         Ok(Kernel { kernel })
     }
 
@@ -225,6 +230,7 @@ impl Kernel {
         let context = ran.output.context.or(ran.output.context_in);
         set("context", context.map_or(JsValue::UNDEFINED, |c| Uint8Array::from(c.as_slice()).into()))?;
         set("printed", load::to(&printed)?)?;
+        set("engine", ran.engine.text().into())?;
         Ok(result.into())
     }
 
