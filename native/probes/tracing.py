@@ -118,6 +118,31 @@ written = [
     ("bpf_dummy_ops", "bpf_dummy_ops_state", writable(ops["bpf_dummy_ops"], 1, 0, "bpf_dummy_ops_state")),
 ]
 
+
+def conntrack(program_type, family, gives):
+    """The members of a connection's object, as a network program is given it, that may be written."""
+    call = lambda name: insn(0x85, src=2, imm=kernel.ids[btf.FUNCTION, name])
+    stack = b"".join(insn(0x7a, 10, 0, -8 * n) for n in range(1, 9))
+    arguments = insn(0xbf, 2, 10) + insn(0x07, 2, imm=-64) + insn(0xb7, 3, imm=12) + insn(0xbf, 4, 10) + insn(
+        0x07, 4, imm=-32) + insn(0xb7, 5, imm=12)
+    code = stack + arguments + call(f"bpf_{family}_ct_{gives}") + insn(0x55, 0, 0, 1) + insn(0x95) + insn(0xbf, 6)
+    back = insn(0xbf, 1, 6) + call("bpf_ct_release")
+    if gives == "alloc":
+        back = insn(0xbf, 1, 6) + call("bpf_ct_insert_entry") + insn(0x55, 0, 0, 1) + insn(0x95) + insn(
+            0xbf, 1) + call("bpf_ct_release")
+    number = kernel.ids[btf.STRUCT, "nf_conn"]
+    members = {}
+    for off in range(kernel.size(number)):
+        if load(code + insn(0x72, 6, 0, off) + back + END, program_type)[0] == 0:
+            member = ".".join(path(number, off))
+            members[member] = member in members
+    return members
+
+
+for program_type, type, family in ((3, "sched_cls", "skb"), (6, "xdp", "xdp")):
+    written.append((type, "nf_conn", conntrack(program_type, family, "lookup")))
+    written.append((type, "nf_conn___init", conntrack(program_type, family, "alloc")))
+
 print("""//! Facts of what programs attach to by the kernel's BTF: arguments that may be null or are not what their type
 //! says, tables of operations, and what of their objects may be written.
 //!
@@ -152,7 +177,7 @@ for name, members, promotes in sorted(tables):
     print("    ] },")
 print("""];
 
-/// What programs of a table of operations may write of an object: a member, and whether a write may begin anywhere
+/// What programs of a table of operations, or of a type, may write of an object: a member, and whether a write may begin anywhere
 /// in it or at its start alone.
 #[rustfmt::skip]
 pub(super) const WRITABLE: &[Writable] = &[""")

@@ -45,10 +45,10 @@ pub struct Member {
     pub maybe_null: u32,
 }
 
-/// What programs of [`Operations`] may write of an object.
+/// What programs of [`Operations`], or of a type, may write of an object.
 #[derive(Debug)]
 pub(super) struct Writable {
-    /// The operations' structure.
+    /// The operations' structure, or the program type.
     pub table: &'static str,
     /// The object's structure.
     pub object: &'static str,
@@ -72,7 +72,7 @@ pub fn operations(structure: &str) -> Option<&'static Operations> {
     OPERATIONS.iter().find(|row| row.name == structure)
 }
 
-/// The members of an object that programs of a table of operations may write; `None` where they may write none.
+/// The members of an object that programs of a table of operations, or of a type, may write; `None` where they may write none.
 pub fn writable(table: &str, object: &str) -> Option<&'static [(&'static str, bool)]> {
     WRITABLE.iter().find(|row| row.table == table && row.object == object).map(|row| row.members)
 }

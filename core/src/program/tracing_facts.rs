@@ -117,10 +117,14 @@ pub(super) const OPERATIONS: &[Operations] = &[
     ] },
 ];
 
-/// What programs of a table of operations may write of an object: a member, and whether a write may begin anywhere
+/// What programs of a table of operations, or of a type, may write of an object: a member, and whether a write may begin anywhere
 /// in it or at its start alone.
 #[rustfmt::skip]
 pub(super) const WRITABLE: &[Writable] = &[
     Writable { table: "tcp_congestion_ops", object: "tcp_sock", members: &[("inet_conn.icsk_inet.sk.sk_pacing_status", false), ("inet_conn.icsk_inet.sk.sk_pacing_rate", false), ("inet_conn.icsk_ack.pending", false), ("inet_conn.icsk_ca_priv", true), ("snd_cwnd", false), ("snd_ssthresh", false), ("ecn_flags", false), ("app_limited", false), ("snd_cwnd_cnt", false), ("snd_cwnd_stamp", false)] },
     Writable { table: "bpf_dummy_ops", object: "bpf_dummy_ops_state", members: &[("val", true)] },
+    Writable { table: "sched_cls", object: "nf_conn", members: &[("mark", false)] },
+    Writable { table: "sched_cls", object: "nf_conn___init", members: &[("mark", false)] },
+    Writable { table: "xdp", object: "nf_conn", members: &[("mark", false)] },
+    Writable { table: "xdp", object: "nf_conn___init", members: &[("mark", false)] },
 ];

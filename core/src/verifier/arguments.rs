@@ -152,6 +152,11 @@ impl<O: Observer> Verifier<O> {
             arg = self.map_value_argument(arg, gathered)?;
         }
         let null = or_null && register.is_null();
+        // A reference that is given back is one, or null for certain.
+        if release && register.maybe_null && matches!(register.kind, Kind::Typed { .. }) {
+            let message = format_args!("Possibly NULL pointer passed to helper arg{}", reg.number());
+            return Err(reject(Errno::EACCES, message).of(reg));
+        }
         if let (false, Arg::KernelType(""), Some((tag, of))) = (null, arg, gathered.slot) {
             self.match_kept_pointer(&register, reg, of, tag)?;
             self.check_released(&register, reg)?;
@@ -329,6 +334,9 @@ impl<O: Observer> Verifier<O> {
             | Arg::KernelType(_)
             | Arg::RingBufferRecord => {}
             Arg::SpinLock => {
+                if self.in_node_comparison() {
+                    return Err(reject(Errno::EACCES, "can't spin_{lock,unlock} in rbtree cb").of(reg));
+                }
                 let lock = LockUse { kind: ReferenceKind::Lock, takes: helper == 93 };
                 self.use_lock(reg, lock)?;
             }

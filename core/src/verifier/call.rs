@@ -81,7 +81,7 @@ impl<O: Observer> Verifier<O> {
         if prototype.effects.sleeps && !self.is_sleepable() {
             return Err(reject(Errno::EINVAL, "helper call might sleep in a non-sleepable prog"));
         }
-        if self.state.sections.locks > 0 && !matches!(number, 94 | 194) {
+        if self.state.sections.locks > 0 && number != 94 {
             return Err(reject(Errno::EINVAL, "function calls are not allowed while holding a lock"));
         }
         self.check_sections_of_helper(number, name, prototype.effects.sleeps)?;

@@ -169,6 +169,10 @@ impl<O: Observer> Verifier<O> {
                 (Ok(Insn::AddrSpaceCast { dst, src, to, .. }), _) if *to == 0 || self.keeps_low_half() => {
                     Insn::Alu { width: Width::W32, op: AluOp::Mov, dst: *dst, src: Operand::Reg(*src) }
                 }
+                (Ok(Insn::LoadImm64 { dst, value: Imm64::KernelVariable { btf_id, .. } }), _) => {
+                    let address = super::resolve::function_address(*btf_id);
+                    Insn::LoadImm64 { dst: *dst, value: Imm64::Value(address) }
+                }
                 (Ok(insn), _) => *insn,
                 // The second slot of a 64-bit immediate; anything else was never reached.
                 (Err(_), _) => {

@@ -112,6 +112,9 @@ impl<O: Observer> Verifier<O> {
                 "{function} can only take non-owning or refcounted bpf_rb_node pointer"
             ));
         }
+        if !adds && name == "bpf_rb_node" && self.in_node_comparison() {
+            return refuse(format_args!("{function} not allowed in rbtree cb"));
+        }
         self.check_object_offset(register, reg)?;
         let Kind::Typed { of, .. } = register.kind else { return Ok(()) };
         let Some(variable) = register.var.as_constant() else {
@@ -156,6 +159,14 @@ impl<O: Observer> Verifier<O> {
         }
         call.object = Some(of);
         Ok(())
+    }
+
+    /// Whether a tree called back the function that is walked, under the tree's lock.
+    pub(super) fn in_node_comparison(&self) -> bool {
+        let frame = self.state.frame();
+        let called = frame.callback.and(frame.call_site);
+        called
+            .is_some_and(|at| self.kernel_function_at(at.0).is_some_and(|f| f.name == "bpf_rbtree_add_impl"))
     }
 
     /// A tree calls back to compare two of its nodes.

@@ -45,25 +45,28 @@ impl<O: Observer> Verifier<O> {
         Ok(())
     }
 
-    /// A kernel symbol: this system has none in its memory.
-    fn kernel_variable(&self, id: i32) -> Rejection {
+    /// A kernel symbol: functions have addresses; of variables this system has none in its memory.
+    fn check_kernel_symbol(&self, id: i32, module: i32) -> Result<(), Rejection> {
         let Some(kernel) = self.input.kernel_types.as_ref() else {
-            return not_built("a kernel variable without the kernel's BTF");
+            return Err(not_built("a kernel symbol without the kernel's BTF"));
         };
+        if module != 0 {
+            return Err(reject(Errno::EINVAL, "invalid module BTF object FD specified."));
+        }
         let id = TypeId(id as u32);
-        match kernel.btf.get(id) {
+        Err(match kernel.btf.get(id) {
             None => reject(Errno::ENOENT, format_args!("ldimm64 insn specifies invalid btf_id {}.", id.0)),
             Some(Type::Variable { .. }) => {
                 let name = kernel.btf.name_of(id);
                 let message = format_args!("ldimm64 failed to find the address for kernel symbol '{name}'.");
                 reject(Errno::ENOENT, message)
             }
-            Some(Type::Function { .. }) => not_built("the address of a kernel function"),
+            Some(Type::Function { .. }) => return Ok(()),
             Some(_) => {
                 let message = format_args!("pseudo btf_id {} in ldimm64 isn't KIND_VAR or KIND_FUNC", id.0);
                 reject(Errno::EINVAL, message)
             }
-        }
+        })
     }
 
     /// Takes the maps that the loader's `fd_array` counts.
@@ -133,7 +136,7 @@ impl<O: Observer> Verifier<O> {
     ) -> Result<(), Rejection> {
         let (found, number, offset) = match value {
             Imm64::Value(_) | Imm64::Function { .. } => return Ok(()),
-            Imm64::KernelVariable { btf_id, .. } => return Err(self.kernel_variable(btf_id)),
+            Imm64::KernelVariable { btf_id, btf_fd } => return self.check_kernel_symbol(btf_id, btf_fd),
             Imm64::MapFd(fd) => (environment.map_by_fd(fd), fd, None),
             Imm64::MapValue { fd, offset } => (environment.map_by_fd(fd), fd, Some(offset)),
             Imm64::MapIndex(index) => (environment.map_by_index(index), index, None),
@@ -171,6 +174,11 @@ impl<O: Observer> Verifier<O> {
         self.seen[at].map = Some((index as u16, offset.unwrap_or(0), offset.is_some()));
         Ok(())
     }
+}
+
+/// The address that a kernel function is shown at: this system has no such code.
+pub(super) fn function_address(btf_id: i32) -> u64 {
+    0xffff_ffff_8100_0000 + 16 * u64::from(btf_id as u32)
 }
 
 /// Types of programs that can run anywhere in the kernel.

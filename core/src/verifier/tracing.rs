@@ -296,36 +296,32 @@ impl<O: Observer> Verifier<O> {
     ///
     /// # Errors
     /// Says which members are not to be written.
-    pub(super) fn check_object_store(
-        &self,
-        object: &str,
-        of: TypeId,
-        off: u32,
-        size: u32,
-    ) -> Result<(), Rejection> {
+    pub(super) fn check_object_store(&self, object: &str, off: u32, size: u32) -> Result<(), Rejection> {
         let refuse = |text: core::fmt::Arguments| Err(reject(Errno::EACCES, text));
-        let operation = self.target.as_ref().and_then(Target::operation);
-        let members = match operation {
-            Some((table, _)) => tracing::writable(table.name, object),
-            None => None,
+        let table = match self.target.as_ref().and_then(Target::operation) {
+            Some((table, _)) => table.name,
+            None => self.input.program_type.name,
         };
-        let (Some(members), Some((table, _)), Some(kernel)) = (members, operation, &self.input.kernel_types)
+        let (Some(members), Some(kernel)) = (tracing::writable(table, object), &self.input.kernel_types)
         else {
             return refuse(format_args!("only read is supported"));
         };
+        // What is set up is written as what it will be.
+        let name = object.trim_end_matches("___init");
         let found = members.iter().find_map(|(path, anywhere)| {
-            let (start, end) = member_range(&kernel.btf, of, path)?;
+            let (start, end) = member_range(&kernel.btf, kernel.structure(name)?, path)?;
             let begins = if *anywhere { (start..end).contains(&off) } else { off == start };
             begins.then_some(end)
         });
         let fits = found.is_some_and(|end| off.saturating_add(size) <= end);
-        match (table.name, found) {
+        match (table, found) {
             _ if fits => Ok(()),
-            ("tcp_congestion_ops", None) => refuse(format_args!("no write support to {object} at off {off}")),
-            ("tcp_congestion_ops", Some(end)) => refuse(format_args!(
-                "write access at off {off} with size {size} beyond the member of {object} ended at {end}"
+            // The one table that words it otherwise.
+            ("bpf_dummy_ops", _) => refuse(format_args!("write access at off {off} with size {size}")),
+            (_, None) => refuse(format_args!("no write support to {name} at off {off}")),
+            (_, Some(end)) => refuse(format_args!(
+                "write access at off {off} with size {size} beyond the member of {name} ended at {end}"
             )),
-            _ => refuse(format_args!("write access at off {off} with size {size}")),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::typed::{Trust, TypeRef, TypeSource};
 use super::{Rejection, Verifier, reject};
 use crate::errno::Errno;
 use crate::isa::Reg;
+use crate::object::btf::record::{self, FieldKind, PointerTag};
 use crate::object::btf::{Btf, Type, TypeId};
 
 /// What lies at an offset of a structure.
@@ -234,8 +235,7 @@ impl<O: Observer> Verifier<O> {
         }
         let allocated = trust.has(Trust::ALLOCATED);
         if mode == Mode::Write && (!allocated || trust.has(Trust::UNTRUSTED)) {
-            self.check_object_store(&name, of.id, off as u32, size)
-                .map_err(|rejection| rejection.of(base))?;
+            self.check_object_store(&name, off as u32, size).map_err(|rejection| rejection.of(base))?;
             return Ok(Register::UNKNOWN);
         }
         if allocated {
@@ -312,13 +312,23 @@ impl<O: Observer> Verifier<O> {
     }
 
     /// The fields of a type that are more than bytes.
-    pub(super) fn fields_of(&self, of: TypeRef) -> alloc::vec::Vec<crate::object::btf::record::Field> {
+    pub(super) fn fields_of(&self, of: TypeRef) -> alloc::vec::Vec<record::Field> {
         match of.source {
             TypeSource::Kernel => alloc::vec::Vec::new(),
-            source => self
-                .btf_of(source)
-                .and_then(|btf| crate::object::btf::record::fields(btf, of.id))
-                .unwrap_or_default(),
+            source => {
+                let fields = self.btf_of(source).and_then(|btf| record::fields(btf, of.id));
+                // In allocated objects other fields are bytes.
+                let counts = |kind: &FieldKind| {
+                    !matches!(
+                        kind,
+                        FieldKind::Timer
+                            | FieldKind::Workqueue
+                            | FieldKind::TaskWork
+                            | FieldKind::Pointer { tag: PointerTag::User, .. }
+                    )
+                };
+                fields.unwrap_or_default().into_iter().filter(|f| counts(&f.kind)).collect()
+            }
         }
     }
 

@@ -6,7 +6,8 @@ use super::arena::allows_atomic;
 use super::domain::Scalar;
 use super::observer::Observer;
 use super::prune::Visit;
-use super::register::{Kind, Register};
+use super::register::{Kind, MemoryKind, Register};
+use super::resolve::function_address;
 use super::state::{State, Step};
 use super::tracing;
 use super::{Changed, Pending, Rejection, Verifier, not_built, policy, print, reject};
@@ -286,6 +287,10 @@ impl<O: Observer> Verifier<O> {
             register.offset = offset as i32;
             return Ok(register);
         }
+        if matches!(value, Imm64::KernelVariable { .. }) {
+            // A function's address: nothing can be read there.
+            return Ok(Register::pointer(Kind::Memory { kind: MemoryKind::ReadOnly, size: 0 }));
+        }
         match value {
             Imm64::Value(value) => Ok(Register::constant(value)),
             Imm64::Function { .. } => self.function_pointer(pc, value),
@@ -481,6 +486,12 @@ impl<O: Observer> Verifier<O> {
                 false => 0,
             }
         });
+        let immediate = match self.insns[pc] {
+            Ok(Insn::LoadImm64 { value: Imm64::KernelVariable { btf_id, .. }, .. }) => {
+                Some(if self.input.perfmon { function_address(btf_id) } else { 0 })
+            }
+            _ => immediate,
+        };
         let names = LogNames { immediate, types: self.input.kernel_types.as_deref() };
         let raw = &self.input.code[pc..];
         let _ = write!(self.log, "({:02x}) ", raw[0].code);
