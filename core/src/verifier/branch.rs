@@ -82,12 +82,11 @@ impl<O: Observer> Verifier<O> {
     pub(super) fn walk_branch(&mut self, pc: Pc, insn: Insn) -> Result<Next, Rejection> {
         let Insn::Branch { width, op, dst, src, off } = insn else { return Ok(self.next_insn(pc)) };
         let target = Pc((i64::from(pc.0) + 1 + i64::from(off)) as u32);
+        let a = self.read(dst)?;
         if let Operand::Reg(src) = src {
             let b = self.read(src)?;
-            let a = *self.state.register(dst);
             self.check_comparison(&a, Some((&b, src)))?;
         }
-        let a = self.read(dst)?;
         let (b, src_reg) = match src {
             Operand::Reg(src) => (*self.state.register(src), Some(src)),
             Operand::Imm(imm) => (Register::constant(i64::from(imm) as u64), None),
@@ -129,9 +128,11 @@ impl<O: Observer> Verifier<O> {
         if a.is_scalar() && b.is_scalar() {
             for (state, holds) in [(&mut *followed, false), (&mut *taken, true)] {
                 let (mut x, mut y) = (a.var, b.var);
-                branch::refine(op, width, holds, &mut x, &mut y);
                 if src_reg == Some(dst) {
+                    branch::refine_same(op, width, holds, &mut x);
                     y = x;
+                } else {
+                    branch::refine(op, width, holds, &mut x, &mut y);
                 }
                 state.register_mut(dst).var = x;
                 if let Some(src) = src_reg {

@@ -12,7 +12,7 @@ use super::{Rejection, Verifier, not_built, reject};
 use crate::errno::Errno;
 use crate::helper::kernel_functions::KernelFunction;
 use crate::helper::{self, Facts, Prototype, Ret};
-use crate::isa::{CallTarget, DecodeError, Insn, Pc, Reg};
+use crate::isa::{CallTarget, DecodeError, Insn, Pc, RawInsn, Reg};
 use crate::object::btf::TypeId;
 
 /// The arguments' registers.
@@ -45,8 +45,14 @@ impl<O: Observer> Verifier<O> {
             }
             _ => None,
         };
-        let counts = self.insns.iter().enumerate();
-        counts.filter_map(|(at, insn)| Some((at as u32, count(insn)? as u32))).collect()
+        let counts = self.insns.iter().zip(&self.input.code).enumerate();
+        let count = |(at, (insn, raw)): (usize, (_, &RawInsn))| {
+            // A call with other fields set, which is wrong, is counted all the same.
+            let plain = Ok(Insn::Call(CallTarget::Helper(raw.imm)));
+            let insn = if raw.code == 0x85 && raw.src == 0 { &plain } else { insn };
+            Some((at as u32, count(insn)? as u32))
+        };
+        counts.filter_map(count).collect()
     }
 
     /// Whether programs like this one may call a helper.
@@ -59,6 +65,9 @@ impl<O: Observer> Verifier<O> {
     }
 
     pub(super) fn call_helper(&mut self, pc: Pc, number: i32) -> Result<(), Rejection> {
+        if number == 0 {
+            return Err(reject(Errno::EINVAL, "program of this type cannot use helper bpf_unspec#0"));
+        }
         let Some(facts) = Facts::of(number) else {
             return Err(reject(Errno::EINVAL, format_args!("invalid func unknown#{number}")));
         };

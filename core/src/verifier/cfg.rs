@@ -57,7 +57,7 @@ impl Code<'_> {
     fn target(&self, at: usize) -> Option<i64> {
         let raw = self.raw[at];
         let relative = match (raw.code & 7, raw.code & 0xf0) {
-            (5, 0x80 | 0x90) => return None,
+            (5 | 6, 0x80 | 0x90) => return None,
             (6, 0x00) => raw.imm.into(),
             (5 | 6, _) => i64::from(raw.off),
             _ => return None,
@@ -288,6 +288,8 @@ fn mark(code: &Code, at: usize, s: &Successors, marks: &mut [Marks]) {
         // Any other call may end a path's similarity to others.
         (5, 0x80) if after < marks.len() => marks[after].prune = true,
         (5 | 6, 0x00 | 0x90) | (5, 0x80) => {}
+        // With other fields set it is none.
+        (5, 0xe0) if raw.src != 0 => {}
         (5, 0xe0) => {
             marks[at].prune = true;
             marks[at].checkpoint = true;

@@ -208,7 +208,10 @@ impl<O: Observer> Verifier<O> {
             } else {
                 continue;
             };
-            let message = format_args!("{what} is only allowed in functions that return 'int'.");
+            let message = match self.input.functions.is_empty() && self.function_facts.is_empty() {
+                true => alloc::format!("{what} is not allowed in subprogs without BTF"),
+                false => alloc::format!("{what} is only allowed in functions that return 'int'."),
+            };
             return Err(reject(Errno::EINVAL, message));
         }
         Ok(())

@@ -14,7 +14,7 @@ use super::{Changed, Pending, Rejection, Verifier, not_built, policy, print, rej
 use crate::errno::Errno;
 use crate::helper::Facts;
 use crate::isa::disasm::{self, Names};
-use crate::isa::{AtomicOp, CallTarget, Imm64, Insn, Operand, PacketOffset, Pc, Reg, Size};
+use crate::isa::{AtomicOp, CallTarget, DecodeError, Imm64, Insn, Operand, PacketOffset, Pc, Reg, Size};
 use crate::object::btf::TypeId;
 use crate::object::btf::kernel::KernelTypes;
 
@@ -114,8 +114,8 @@ impl<O: Observer> Verifier<O> {
     /// Ends the path; takes up the last side that waits.
     fn path_ends(&mut self) -> Result<bool, Rejection> {
         self.changed = Changed::ALL;
-        self.live_stack.update(&self.state, &mut self.log);
         self.finish_path()?;
+        self.live_stack.update(&self.state, &mut self.log);
         let Some(pending) = self.pending.pop() else { return Ok(false) };
         if !self.log.shows_all() {
             self.log.reset(pending.log_position);
@@ -202,7 +202,13 @@ impl<O: Observer> Verifier<O> {
     }
 
     fn walk_insn(&mut self, pc: Pc) -> Result<Next, Rejection> {
-        let insn = self.insns[pc.index()].map_err(|error| reject(Errno::EINVAL, error))?;
+        let insn = match self.insns[pc.index()] {
+            Ok(insn) => insn,
+            Err(error) => {
+                self.read_before_fields(pc, error)?;
+                return Err(reject(Errno::EINVAL, error));
+            }
+        };
         match insn {
             Insn::Alu { .. } | Insn::MovSx { .. } | Insn::Neg { .. } | Insn::ByteSwap { .. } => {
                 self.walk_alu(insn)?;
@@ -258,6 +264,15 @@ impl<O: Observer> Verifier<O> {
         Ok(self.next_insn(pc))
     }
 
+    /// A comparison reads its first operand before its other fields are looked at.
+    fn read_before_fields(&mut self, pc: Pc, error: DecodeError) -> Result<(), Rejection> {
+        let raw = self.input.code[pc.index()];
+        if let (DecodeError::Reserved("BPF_JMP/JMP32"), Some(reg)) = (error, Reg::new(raw.dst)) {
+            self.read(reg)?;
+        }
+        Ok(())
+    }
+
     fn walk_call(&mut self, pc: Pc, target: CallTarget) -> Result<Next, Rejection> {
         match target {
             CallTarget::Helper(number) => {
@@ -308,16 +323,16 @@ impl<O: Observer> Verifier<O> {
     ) -> Result<(), Rejection> {
         match op {
             AtomicOp::LoadAcquire => {
-                self.read(base)?;
-                self.atomic_target(base, "loads from", true)?;
+                let target = self.read(base)?;
                 self.may_write(src)?;
-                return self.load(base, off.into(), size, false, src);
+                self.load(base, off.into(), size, false, src)?;
+                return self.atomic_target(&target, base, "loads from", true);
             }
             AtomicOp::StoreRelease => {
                 self.read(src)?;
-                self.read(base)?;
-                self.atomic_target(base, "stores into", false)?;
-                return self.store(base, off.into(), size, Operand::Reg(src));
+                let target = self.read(base)?;
+                self.store(base, off.into(), size, Operand::Reg(src))?;
+                return self.atomic_target(&target, base, "stores into", false);
             }
             _ => {}
         }
@@ -328,9 +343,10 @@ impl<O: Observer> Verifier<O> {
             self.check_leak(&compared, Reg::R0, "into mem")?;
         }
         self.check_leak(&given, src, "into mem")?;
-        self.atomic_target(base, "stores into", true)?;
+        let target = *self.state.register(base);
+        self.atomic_target(&target, base, "stores into", true)?;
         if self.state.register(base).kind == Kind::Arena && !allows_atomic(op) {
-            return Err(self.not_atomic(base, "stores into"));
+            return Err(not_atomic(&target, base, "stores into"));
         }
         let fetched = match op {
             AtomicOp::Cmpxchg => Some(Reg::R0),
@@ -347,19 +363,19 @@ impl<O: Observer> Verifier<O> {
         self.access_atomically(base, off.into(), size, fetched)
     }
 
-    fn atomic_target(&mut self, base: Reg, what: &str, socket: bool) -> Result<(), Rejection> {
-        let register = *self.state.register(base);
+    fn atomic_target(
+        &self,
+        register: &Register,
+        base: Reg,
+        what: &str,
+        socket: bool,
+    ) -> Result<(), Rejection> {
         if matches!(register.kind, Kind::Context | Kind::Packet | Kind::PacketMeta | Kind::FlowKeys)
             || (socket && matches!(register.kind, Kind::Socket(_)))
         {
-            return Err(self.not_atomic(base, what));
+            return Err(not_atomic(register, base, what));
         }
         Ok(())
-    }
-
-    fn not_atomic(&self, base: Reg, what: &str) -> Rejection {
-        let (r, name) = (base.number(), self.state.register(base).type_name());
-        reject(Errno::EACCES, format_args!("BPF_ATOMIC {what} R{r} {name} is not allowed")).of(base)
     }
 
     fn walk_load_packet(&mut self, pc: Pc, at: PacketOffset) -> Result<Next, Rejection> {
@@ -427,6 +443,11 @@ impl<O: Observer> Verifier<O> {
     }
 }
 
+fn not_atomic(register: &Register, base: Reg, what: &str) -> Rejection {
+    let (r, name) = (base.number(), register.type_name());
+    reject(Errno::EACCES, format_args!("BPF_ATOMIC {what} R{r} {name} is not allowed")).of(base)
+}
+
 /// A number lies between two.
 pub(super) fn check_range(
     what: &str,
@@ -464,7 +485,10 @@ const ADDRESS_BASE: u64 = 0xffff_8880_0000_0000;
 
 impl Names for LogNames<'_> {
     fn helper(&self, number: i32) -> Option<alloc::borrow::Cow<'_, str>> {
-        Facts::of(number).map(|f| f.name.into())
+        match number {
+            0 => Some("bpf_unspec".into()),
+            _ => Facts::of(number).map(|f| f.name.into()),
+        }
     }
     fn kernel_function(&self, btf_id: i32, _fd_index: i16) -> Option<alloc::borrow::Cow<'_, str>> {
         let types = self.types?;
@@ -494,8 +518,7 @@ impl<O: Observer> Verifier<O> {
         };
         let names = LogNames { immediate, types: self.input.kernel_types.as_deref() };
         let raw = &self.input.code[pc..];
-        let _ = write!(self.log, "({:02x}) ", raw[0].code);
-        let _ = disasm::write(raw, &names, &mut self.log);
+        let _ = disasm::write_with_opcode(raw, &names, &mut self.log);
         let _ = self.log.write_char('\n');
     }
 

@@ -69,6 +69,24 @@ pub fn decide(op: JumpOp, width: Width, a: &Scalar, b: &Scalar) -> Option<bool> 
 
 /// Narrows both values to the pairs for which `a op b` is `holds`.
 pub fn refine(op: JumpOp, width: Width, holds: bool, a: &mut Scalar, b: &mut Scalar) {
+    narrow(op, width, holds, a, b);
+    a.sync();
+    b.sync();
+}
+
+/// The same of a value compared with itself: what it learns as either operand.
+pub fn refine_same(op: JumpOp, width: Width, holds: bool, a: &mut Scalar) {
+    let mut b = *a;
+    narrow(op, width, holds, a, &mut b);
+    (a.umin, a.umax) = (a.umin.max(b.umin), a.umax.min(b.umax));
+    (a.smin, a.smax) = (a.smin.max(b.smin), a.smax.min(b.smax));
+    (a.u32_min, a.u32_max) = (a.u32_min.max(b.u32_min), a.u32_max.min(b.u32_max));
+    (a.s32_min, a.s32_max) = (a.s32_min.max(b.s32_min), a.s32_max.min(b.s32_max));
+    a.sync();
+    a.sync();
+}
+
+fn narrow(op: JumpOp, width: Width, holds: bool, a: &mut Scalar, b: &mut Scalar) {
     match (op, holds) {
         (JumpOp::Eq, true) | (JumpOp::Ne, false) => equal(width, a, b),
         (JumpOp::Eq, false) | (JumpOp::Ne, true) => not_equal(width, a, b),
@@ -82,8 +100,6 @@ pub fn refine(op: JumpOp, width: Width, holds: bool, a: &mut Scalar, b: &mut Sca
         (JumpOp::Sge, true) | (JumpOp::Slt, false) => signed_at_most(width, b, a),
         (JumpOp::Sgt, true) | (JumpOp::Sle, false) => signed_less(width, b, a),
     }
-    a.sync();
-    b.sync();
 }
 
 fn equal(width: Width, a: &mut Scalar, b: &mut Scalar) {
@@ -163,7 +179,9 @@ fn set(width: Width, holds: bool, a: &mut Scalar, b: &mut Scalar) {
     }
     let part = if width == Width::W32 { x.var.low32() } else { x.var };
     let part = if holds { part.or(Tnum::constant(value)) } else { part.and(Tnum::constant(!value)) };
-    x.var = if width == Width::W32 { x.var.with_low32(part) } else { part };
+    let var = if width == Width::W32 { x.var.with_low32(part) } else { part };
+    // Where the test fails, the intervals are found anew from the bits.
+    *x = if holds { Scalar { var, ..*x } } else { Scalar { var, ..Scalar::UNKNOWN } };
 }
 
 fn at_most(width: Width, a: &mut Scalar, b: &mut Scalar) {
