@@ -9,6 +9,7 @@ use core::fmt;
 use lowered::Op;
 use once_cell::race::OnceBox;
 
+use crate::helper::kernel::Site;
 use crate::isa::{Imm64, Insn, Pc};
 use crate::map::MapId;
 
@@ -87,6 +88,8 @@ pub struct Image {
     functions: Vec<Function>,
     arrays: Vec<Array>,
     arena: Option<ArenaMap>,
+    kernel_calls: Vec<Site>,
+    exception_callback: Option<Pc>,
     exact: Lazy,
     fused: Lazy,
 }
@@ -99,6 +102,8 @@ impl Image {
             functions,
             arrays: Vec::new(),
             arena: None,
+            kernel_calls: Vec::new(),
+            exception_callback: None,
             exact: Lazy::default(),
             fused: Lazy::default(),
         }
@@ -173,6 +178,25 @@ impl Image {
     /// The arena that it works on.
     pub fn arena(&self) -> Option<ArenaMap> {
         self.arena
+    }
+    /// The image, with its calls of kernel functions by slot.
+    #[must_use]
+    pub fn with_kernel_calls(self, kernel_calls: Vec<Site>) -> Image {
+        Image { kernel_calls, ..self }
+    }
+    /// The call of a kernel function at a slot.
+    pub fn kernel_call(&self, pc: Pc) -> Option<&Site> {
+        let at = self.kernel_calls.binary_search_by_key(&pc.0, |site| site.pc).ok()?;
+        self.kernel_calls.get(at)
+    }
+    /// The image, with the function that ends it when an exception was thrown.
+    #[must_use]
+    pub fn with_exception_callback(self, exception_callback: Option<Pc>) -> Image {
+        Image { exception_callback, ..self }
+    }
+    /// The function that ends it when an exception was thrown.
+    pub fn exception_callback(&self) -> Option<Pc> {
+        self.exception_callback
     }
     /// The functions, by start.
     pub fn functions(&self) -> &[Function] {

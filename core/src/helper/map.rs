@@ -2,7 +2,7 @@
 
 use super::call::{Call, HelperFault};
 use super::error;
-use crate::arena::Memory;
+use crate::arena::{Memory, Rmw};
 use crate::isa::Size;
 use crate::map::MapId;
 use crate::map::types::{DEVMAP, DEVMAP_HASH};
@@ -102,4 +102,10 @@ pub fn redirect<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
     let target = call.resources.arena.memory().load(at.into(), Size::W)?;
     call.run.redirected = Some(target as u32);
     Ok(REDIRECT)
+}
+
+/// `void *bpf_kptr_xchg(place, pointer)`: what was there before.
+pub fn exchange<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
+    let [at, pointer, ..] = call.args;
+    Ok(call.resources.arena.memory_mut().atomic(at, Size::Dw, Rmw::Exchange, pointer)?)
 }

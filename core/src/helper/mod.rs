@@ -10,6 +10,7 @@ mod checksum;
 mod event;
 mod facts;
 mod format;
+pub mod kernel;
 mod kernel_facts;
 pub mod kernel_functions;
 mod map;
@@ -25,7 +26,7 @@ mod trace;
 mod xdp;
 
 pub use call::{Call, HelperFault, Packet, RunContext};
-pub use rows::{constant, dispatch, needs_target, prototype, prototype_in, unsupported};
+pub use rows::{callback, constant, dispatch, needs_target, prototype, prototype_in, unsupported};
 
 use crate::errno::Errno;
 

@@ -7,9 +7,8 @@
 use super::Arg::{self, *};
 use super::MemoryAccess::{Read, ReadWrite, Uninit};
 use super::rows::{MOVES, NOTHING, PACKET};
-use super::{Callback, DynptrUse, Effects, Prototype, Ret};
+use super::{Callback, Effects, Prototype, Ret};
 
-const ACQUIRES: Effects = Effects { acquires: true, ..NOTHING };
 /// A look-up of a socket, which has to be given back; the tuple may lie in the packet.
 const LOOKS_UP: Effects = Effects { acquires: true, takes_packet: true, ..NOTHING };
 /// The result is the first argument, seen as another type.
@@ -26,9 +25,6 @@ const MAP_VALUE_OR_NULL: Arg = OrNull(&MapValue);
 const TASK_OR_NULL: Arg = OrNull(&KernelType("task_struct"));
 const CGROUP_OR_NULL: Arg = OrNull(&KernelType("cgroup"));
 const RELEASED_SOCKET: Arg = Release(&AnySocket);
-const RELEASED_DYNPTR: Arg = Release(&Dynptr(DynptrUse::Ringbuf));
-const RELEASED_POINTER: Arg = Release(&KernelType(""));
-const KERNEL_POINTER_OR_NULL: Arg = OrNull(&RELEASED_POINTER);
 const NUMBER: Arg = FixedMemory { size: 8, align: 8, access: Uninit };
 const HEADER4: Arg = FixedMemory { size: 20, align: 1, access: Read };
 const HEADER6: Arg = FixedMemory { size: 40, align: 1, access: Read };
@@ -148,15 +144,7 @@ pub(super) const PROTOTYPES: &[Prototype] = &[
     row(187, &[Anything], Ret::Integer, NOTHING),
     row(191, &[OUT, SizeOrZero, Anything, KernelType("task_struct"), Anything], Ret::Integer, SLEEPS),
     row(192, &[Context, Anything, Anything], Ret::Integer, NOTHING),
-    row(194, &[KernelPointerSlot, KERNEL_POINTER_OR_NULL], Ret::KernelTypeOrNull(""), ACQUIRES),
     row(196, &[SocketCommon], Ret::KernelTypeOrNull("mptcp_sock"), CASTS),
-    row(197, &[IN, SizeOrZero, Anything, Dynptr(DynptrUse::InitLocal)], Ret::Integer, NOTHING),
-    row(198, &[ConstMap, Anything, Anything, Dynptr(DynptrUse::InitRingbuf)], Ret::Integer, NOTHING),
-    row(199, &[RELEASED_DYNPTR, Anything], Ret::Void, NOTHING),
-    row(200, &[RELEASED_DYNPTR, Anything], Ret::Void, NOTHING),
-    row(201, &[OUT, SizeOrZero, Dynptr(DynptrUse::Any), Anything, Anything], Ret::Integer, NOTHING),
-    row(202, &[Dynptr(DynptrUse::Any), Anything, IN, SizeOrZero, Anything], Ret::Integer, NOTHING),
-    row(203, &[Dynptr(DynptrUse::Any), Anything, AllocationSize], Ret::DynptrDataOrNull, NOTHING),
     row(204, &[HEADER4, IN, SizeOrZero], Ret::Integer, PACKET),
     row(205, &[HEADER6, IN, SizeOrZero], Ret::Integer, PACKET),
     row(206, &[HEADER4, TCP_HEADER], Ret::Integer, PACKET),

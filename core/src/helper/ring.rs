@@ -2,6 +2,7 @@
 
 use super::call::{Call, HelperFault};
 use super::error;
+use super::kernel::dynptr::{self, Dynptr, Over};
 use crate::arena::Memory;
 use crate::errno::Errno;
 use crate::map::MapId;
@@ -73,4 +74,41 @@ pub fn query<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
     };
     let Some((map, cx)) = call.resources.map(id) else { return Ok(0) };
     Ok(map.ring().map_or(0, |ring| ring.query(cx.arena, what)))
+}
+
+/// `long bpf_ringbuf_reserve_dynptr(ringbuf, size, flags, dynptr)`
+pub fn reserve_dynptr<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
+    let id = call.map(0)?;
+    let [_, size, flags, at, _] = call.args;
+    let size = u64::from(size as u32);
+    let record = match (flags, size) {
+        (0, 0..=dynptr::MOST) => take(call, id, size).ok_or(Errno::EINVAL),
+        (0, _) => Err(Errno::E2BIG),
+        _ => Err(Errno::EINVAL),
+    };
+    let over = |start: u32| {
+        let (start, size) = (start.into(), size as u32);
+        Dynptr { over: Over::Record, read_only: false, start, offset: 0, size }
+    };
+    Dynptr::store(call, at, record.ok().map(over))?;
+    Ok(record.map_or_else(error, |_| 0))
+}
+
+fn give_dynptr<M: Memory>(call: &mut Call<M>, discard: bool) -> Result<u64, HelperFault> {
+    let at = call.args[0];
+    if let Some(dynptr) = Dynptr::load(call, at)? {
+        give(call, dynptr.start, discard)?;
+        Dynptr::store(call, at, None)?;
+    }
+    Ok(0)
+}
+
+/// `void bpf_ringbuf_submit_dynptr(dynptr, flags)`
+pub fn submit_dynptr<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
+    give_dynptr(call, false)
+}
+
+/// `void bpf_ringbuf_discard_dynptr(dynptr, flags)`
+pub fn discard_dynptr<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
+    give_dynptr(call, true)
 }

@@ -6,8 +6,12 @@
 use super::Arg::{self, *};
 use super::MemoryAccess::{Read, ReadWrite, Uninit};
 use super::call::{Call, HelperFault};
+use super::kernel::dynptr;
 use super::prototypes::PROTOTYPES;
-use super::{Effects, Prototype, Ret, checksum, event, map, net, ring, skb, string, task, time, trace, xdp};
+use super::{
+    Callback, DynptrUse, Effects, Prototype, Ret, checksum, event, map, net, ring, skb, string, task, time,
+    trace, xdp,
+};
 use crate::arena::Memory as Bytes;
 
 pub(super) const NOTHING: Effects =
@@ -23,6 +27,9 @@ const CONTEXT_OR_NULL: Arg = OrNull(&Context);
 const NUMBER: Arg = FixedMemory { size: 8, align: 8, access: Uninit };
 const ACQUIRES: Effects = Effects { acquires: true, ..NOTHING };
 const RELEASED_RECORD: Arg = Release(&RingBufferRecord);
+const RELEASED_DYNPTR: Arg = Release(&Dynptr(DynptrUse::Ringbuf));
+const RELEASED_POINTER: Arg = Release(&KernelType(""));
+const KERNEL_POINTER_OR_NULL: Arg = OrNull(&RELEASED_POINTER);
 const MTU: Arg = FixedMemory { size: 4, align: 4, access: ReadWrite };
 
 macro_rules! helpers {
@@ -115,7 +122,15 @@ helpers! {
     188 => xdp::xdp_get_buff_len, [Context] -> Ret::Integer, NOTHING;
     189 => xdp::xdp_load_bytes, [Context, Anything, OUT, Size] -> Ret::Integer, NOTHING;
     190 => xdp::xdp_store_bytes, [Context, Anything, IN, Size] -> Ret::Integer, NOTHING;
+    194 => map::exchange, [KernelPointerSlot, KERNEL_POINTER_OR_NULL] -> Ret::KernelTypeOrNull(""), ACQUIRES;
     195 => map::lookup_on, [ConstMap, MapKey, Anything] -> Ret::MapValueOrNull, PACKET;
+    197 => dynptr::from_memory, [IN, SizeOrZero, Anything, Dynptr(DynptrUse::InitLocal)] -> Ret::Integer, NOTHING;
+    198 => ring::reserve_dynptr, [ConstMap, Anything, Anything, Dynptr(DynptrUse::InitRingbuf)] -> Ret::Integer, NOTHING;
+    199 => ring::submit_dynptr, [RELEASED_DYNPTR, Anything] -> Ret::Void, NOTHING;
+    200 => ring::discard_dynptr, [RELEASED_DYNPTR, Anything] -> Ret::Void, NOTHING;
+    201 => dynptr::read, [OUT, SizeOrZero, Dynptr(DynptrUse::Any), Anything, Anything] -> Ret::Integer, NOTHING;
+    202 => dynptr::write, [Dynptr(DynptrUse::Any), Anything, IN, SizeOrZero, Anything] -> Ret::Integer, NOTHING;
+    203 => dynptr::data, [Dynptr(DynptrUse::Any), Anything, AllocationSize] -> Ret::DynptrDataOrNull, NOTHING;
     208 => time::nanoseconds, [] -> Ret::Integer, NOTHING;
 }
 
@@ -221,6 +236,16 @@ fn in_table(table: &'static [Prototype], number: i32) -> Option<&'static Prototy
 /// A helper's prototype in most program types, or `None` where it is not known.
 pub fn prototype(number: i32) -> Option<&'static Prototype> {
     in_table(ROWS, number).or_else(|| in_table(PROTOTYPES, number))
+}
+
+/// What a helper calls back within its call, where it does.
+pub fn callback(number: i32) -> Option<Callback> {
+    let called = |arg: &Arg| match arg {
+        Function(callback) => Some(*callback),
+        _ => None,
+    };
+    let row = in_table(PROTOTYPES, number)?;
+    row.args.iter().find_map(called).filter(|callback| *callback != Callback::Timer)
 }
 
 /// A helper's prototype for programs of a type, or `None` where it is not known.

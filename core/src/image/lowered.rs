@@ -250,7 +250,9 @@ fn one(insn: &Insn, at: usize, slots: usize, access: Access) -> Op {
             None => OTHER,
         },
         // A tail call is none of the helpers.
-        Insn::Call(CallTarget::Helper(number)) if number != TAIL_CALL => {
+        Insn::Call(CallTarget::Helper(number))
+            if number != TAIL_CALL && crate::helper::callback(number).is_none() =>
+        {
             Op { code: Code::CallHelper, imm: signed(number), ..OTHER }
         }
         Insn::Call(CallTarget::Local(offset)) => match target(offset.into()) {

@@ -227,8 +227,8 @@ impl Machine {
                                 Ok(Flow::Next) => i64::from(self.pc.0) + i64::from(insn.slots()),
                                 Ok(Flow::Jump(to)) => to,
                                 Ok(Flow::Exit) => return Some(Stop::Exit(r[0])),
-                                Ok(Flow::Replaced) => {
-                                    self.pc = Pc(0);
+                                Ok(Flow::Replaced(pc)) => {
+                                    self.pc = pc;
                                     return None;
                                 }
                                 Err(kind) => return Some(Stop::Trap(Trap { pc: self.pc, kind })),

@@ -4,8 +4,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::callback::Pending;
 use super::operations::{alu, byte_swap, compare, sign_extend};
 use crate::arena::{Fault, Memory, ObjectKind, OutOfArena, Rmw, Violation};
+use crate::helper::kernel::{self, Function};
 use crate::helper::{self, Call, HelperFault, RunContext};
 use crate::image::{Access, Image};
 use crate::isa::{AtomicOp, CallTarget, Imm64, Insn, Operand, PacketOffset, Pc, Reg, Size, Width};
@@ -135,13 +137,15 @@ pub struct Machine {
     /// The depths of frames whose image a tail call replaced, and the images of their callers.
     replaced: Vec<(usize, Option<Arc<Image>>)>,
     tail_calls: u32,
+    /// Calls that have called back, the innermost last.
+    pub(super) pending: Vec<Pending>,
 }
 
 /// Where control goes.
 pub(super) enum Flow {
     Next,
-    /// To the beginning of another image.
-    Replaced,
+    /// To a slot of another image.
+    Replaced(Pc),
     Jump(i64),
     Exit,
 }
@@ -173,11 +177,13 @@ impl Machine {
             image: None,
             replaced: Vec::new(),
             tail_calls: 0,
+            pending: Vec::new(),
         })
     }
 
     /// Gives the stack back.
-    pub fn release<M: Memory>(self, resources: &mut Resources<M>) {
+    pub fn release<M: Memory>(mut self, resources: &mut Resources<M>) {
+        self.forget_pending(0, resources);
         resources.arena.release(self.stack);
     }
 
@@ -359,6 +365,9 @@ impl Machine {
             }
             Insn::Call(CallTarget::Helper(TAIL_CALL)) => return self.tail_call(resources),
             Insn::Call(CallTarget::Helper(number)) => {
+                if let Some(callback) = helper::callback(number) {
+                    return self.call_back(callback, resources, run);
+                }
                 let mut args = [0; 5];
                 args.copy_from_slice(&self.registers[1..6]);
                 self.helper_calls += 1;
@@ -369,7 +378,7 @@ impl Machine {
             Insn::Call(CallTarget::Local(offset)) => {
                 return self.call(i64::from(self.pc.0) + 1 + i64::from(offset));
             }
-            Insn::Call(CallTarget::Kernel { .. }) => return Err(TrapKind::NotBuilt("a kernel function")),
+            Insn::Call(CallTarget::Kernel { .. }) => return self.call_kernel(image, resources, run),
             Insn::CallReg { reg } => return self.call(self.get(reg) as i64),
             Insn::Exit => {
                 let mut r = self.wide();
@@ -387,8 +396,13 @@ impl Machine {
     }
 
     fn call(&mut self, to: i64) -> Result<Flow, TrapKind> {
+        self.call_from(self.pc.0 + 1, to)
+    }
+
+    /// Calls the function at a slot, which returns to slot `back`.
+    pub(super) fn call_from(&mut self, back: u32, to: i64) -> Result<Flow, TrapKind> {
         let mut r = self.wide();
-        if !self.enter(self.pc.0 + 1, &mut r) {
+        if !self.enter(back, &mut r) {
             return Err(TrapKind::CallDepth);
         }
         self.registers.copy_from_slice(&r[..Reg::COUNT]);
@@ -431,6 +445,51 @@ impl Machine {
         true
     }
 
+    fn call_kernel<M: Memory>(
+        &mut self,
+        image: &Image,
+        resources: &mut Resources<M>,
+        run: &mut RunContext,
+    ) -> Result<Flow, TrapKind> {
+        let Some(site) = image.kernel_call(self.pc) else {
+            return Err(TrapKind::NotBuilt("a kernel function"));
+        };
+        let function = site.function.ok_or(TrapKind::NotBuilt(site.name))?;
+        if function == Function::Throw {
+            return self.throw(image, resources);
+        }
+        let mut args = [0; 5];
+        args.copy_from_slice(&self.registers[1..6]);
+        self.helper_calls += 1;
+        let call = &mut Call { args, resources, run };
+        self.registers[0] = kernel::dispatch(function, call, site).map_err(TrapKind::Helper)?;
+        Ok(Flow::Next)
+    }
+
+    /// `bpf_throw(cookie)`: ends the program's frames. It returns what its exception callback does, or the cookie.
+    fn throw<M: Memory>(&mut self, image: &Image, resources: &mut Resources<M>) -> Result<Flow, TrapKind> {
+        // A program that a tail call led to has begun in the frame of that call.
+        let depth = self.replaced.last().map_or(0, |(depth, _)| *depth);
+        self.forget_pending(depth, resources);
+        let ended = self.callers.len() - depth.min(self.callers.len());
+        if let Some(caller) = self.callers.get(depth) {
+            // What the frame had in them, for whoever it returns to.
+            let saved = caller.saved;
+            self.registers[6..10].copy_from_slice(&saved);
+        }
+        self.callers.truncate(depth);
+        let up = u64::from(FRAME_LEN) * ended as u64;
+        self.registers[Reg::FP.index()] = self.registers[Reg::FP.index()].wrapping_add(up);
+        if let Some(callback) = image.exception_callback() {
+            return Ok(Flow::Jump(callback.0.into()));
+        }
+        self.registers[0] = self.registers[1];
+        let mut r = self.wide();
+        let Some((back, replaced)) = self.leave(&mut r) else { return Ok(Flow::Exit) };
+        self.registers.copy_from_slice(&r[..Reg::COUNT]);
+        Ok(if replaced { Flow::Replaced(Pc(back)) } else { Flow::Jump(back.into()) })
+    }
+
     /// `bpf_tail_call(context, map, index)`: goes on in another program, in this frame; where there is none, or
     /// there were too many, with the next instruction.
     fn tail_call<M: Memory>(&mut self, resources: &mut Resources<M>) -> Result<Flow, TrapKind> {
@@ -450,7 +509,7 @@ impl Machine {
         if self.replaced.last().is_none_or(|(replaced, _)| *replaced != depth) {
             self.replaced.push((depth, before));
         }
-        Ok(Flow::Replaced)
+        Ok(Flow::Replaced(Pc(0)))
     }
 
     fn atomic<M: Memory>(
@@ -539,7 +598,7 @@ impl Machine {
         size: Size,
         at: PacketOffset,
         imm: i32,
-        resources: &Resources<M>,
+        resources: &mut Resources<M>,
         run: &RunContext,
     ) -> Result<Flow, TrapKind> {
         let index = match at {
@@ -554,6 +613,7 @@ impl Machine {
         let address = start + offset;
         if offset < 0 || address + i64::from(size.bytes()) > end {
             self.registers[0] = 0;
+            self.forget_pending(0, resources);
             self.callers.clear();
             return Ok(Flow::Exit);
         }

@@ -4,6 +4,7 @@
 //! did to maps and packet stays. With [`Mode::Strict`] each access also has to stay within one live object,
 //! which is what the verifier promised. A [`Recording`] is a run that can also be stepped back.
 
+mod callback;
 mod dispatch;
 mod machine;
 pub mod operations;

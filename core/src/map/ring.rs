@@ -137,6 +137,45 @@ impl Ring {
         let _ = memory.store(at.into(), Size::W, u64::from(len | flag));
     }
 
+    /// The next record that the process produced, as a program takes it: where its bytes lie, and how many; `None`
+    /// where there is none yet.
+    ///
+    /// # Errors
+    /// `EINVAL` for a position that no record begins at, `E2BIG` for a record longer than what was produced.
+    pub fn take_sample<M: Memory>(&mut self, arena: &mut Arena<M>) -> Result<Option<(u32, u32)>, Errno> {
+        loop {
+            let (consumer, producer) = (self.position(arena, 0), self.position(arena, 1));
+            if !producer.is_multiple_of(8) {
+                return Err(Errno::EINVAL);
+            }
+            if consumer >= producer {
+                return Ok(None);
+            }
+            let header = self.header(arena, consumer);
+            if header & BUSY != 0 {
+                return Ok(None);
+            }
+            let len = header & !(BUSY | DISCARDED);
+            let whole = (u64::from(len) + u64::from(HEADER)).next_multiple_of(8);
+            if whole > u64::from(self.size()) || whole > producer - consumer {
+                return Err(Errno::E2BIG);
+            }
+            self.set_position(arena, 0, consumer + whole);
+            if header & DISCARDED != 0 {
+                continue;
+            }
+            let record = self.header_at(consumer) + HEADER;
+            // What the process wrote at the beginning of the data continues what lies at its end.
+            let end = self.data() + self.size();
+            let past = (record + len).saturating_sub(end);
+            if past > 0 {
+                let (end, data) = (u64::from(end), u64::from(self.data()));
+                arena.memory_mut().copy(end, data, past.into()).map_err(|_| Errno::EFAULT)?;
+            }
+            return Ok(Some((record, len)));
+        }
+    }
+
     /// The committed records that the consumer has not seen; it has seen them then.
     pub fn consume<M: Memory>(&mut self, arena: &mut Arena<M>) -> alloc::vec::Vec<alloc::vec::Vec<u8>> {
         let mut records = alloc::vec::Vec::new();

@@ -197,5 +197,6 @@ impl<O: Observer> Verifier<O> {
         Image::verified(insns, access, functions)
             .with_arrays(arrays.collect())
             .with_arena(self.arena_of_image())
+            .with_kernel_calls(self.kernel_sites.values().copied().collect())
     }
 }

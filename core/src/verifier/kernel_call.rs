@@ -173,6 +173,7 @@ impl<O: Observer> Verifier<O> {
             self.fork_failed_lock(pc)?;
         }
         self.check_kernel_arguments(&mut call)?;
+        self.note_kernel_call(pc, &call);
         if let (Some(start), Some((FieldKind::TreeRoot { of, node }, source))) = (call.callback, call.root) {
             self.compare_nodes(pc, start, TypeRef { source, id: of }, node)?;
         }

@@ -47,6 +47,7 @@ mod kernel_arguments;
 mod kernel_call;
 mod kernel_pointers;
 mod kernel_results;
+mod kernel_sites;
 mod kernel_types;
 pub mod live_stack;
 mod locks;
@@ -323,6 +324,8 @@ pub struct Verifier<O> {
     target: Option<tracing::Target>,
     /// The function of each `bpf_loop` that may be made one of instructions, by the call.
     inlined: BTreeMap<u32, Option<u32>>,
+    /// The calls of kernel functions that were walked, by slot.
+    kernel_sites: BTreeMap<u32, crate::helper::kernel::Site>,
     /// Functions that are called back, and whether later.
     called_back: BTreeMap<usize, bool>,
     /// What BTF says of each function, by index; empty without `func_info`.
@@ -387,6 +390,7 @@ impl<O: Observer> Verifier<O> {
             functions: Vec::new(),
             target: None,
             inlined: BTreeMap::new(),
+            kernel_sites: BTreeMap::new(),
             called_back: BTreeMap::new(),
             function_facts: Vec::new(),
             verifying: 0,
