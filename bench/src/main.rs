@@ -9,7 +9,7 @@ mod program;
 mod verified;
 
 use anyhow::{Context, Result, bail, ensure};
-use engines::{ENGINES, Loaded, Runner, compile_times};
+use engines::{ENGINES, Loaded, Runner, Target, compile_times};
 use glasshive::interp::Mode;
 use program::Program;
 use std::path::Path;
@@ -46,11 +46,16 @@ fn main() -> Result<()> {
             }
         }
     }
-    println!("\n| compiling | M instructions/s |\n| --- | --- |");
-    for name in COMPILED {
-        let program = Program::read(folder, name)?;
-        let took = median(compile_times(&program, rounds)?).as_secs_f64();
-        println!("| {name} | {:.0} |", program.code.len() as f64 / 8.0 / took / 1e6);
+    println!("\nM instructions per second of processor time, compiling\n");
+    println!("| compiler | {} |\n| --- |{}", COMPILED.join(" | "), " --- |".repeat(COMPILED.len()));
+    for (compiler, target) in [("x86-64", Target::X86_64), ("WebAssembly", Target::WebAssembly)] {
+        let mut row = format!("| {compiler} |");
+        for name in COMPILED {
+            let program = Program::read(folder, name)?;
+            let took = median(compile_times(&program, target, rounds)?).as_secs_f64();
+            row += &format!(" {:.0} |", program.code.len() as f64 / 8.0 / took / 1e6);
+        }
+        println!("{row}");
     }
     Ok(())
 }

@@ -1,10 +1,14 @@
 //! `cargo xtask bench run`: every engine on the benchmark programs, side by side.
 
+mod browser;
+mod plot;
+
 use anyhow::{Context, Result, bail};
 
 use crate::{root, stage};
 
-/// Generates the programs, times them, prints the table and keeps it.
+/// Generates the programs, times them natively, in Node and in Chromium, prints the tables, keeps them, and draws the
+/// times per instruction.
 pub fn run(arguments: &[&str]) -> Result<()> {
     let generator = root().join("../shared/bench/gen.py");
     if !generator.is_file() {
@@ -15,10 +19,14 @@ pub fn run(arguments: &[&str]) -> Result<()> {
     stage::output(stage::command("python3", &[]).arg(&generator).arg(&folder))?;
     stage::run(&mut stage::command("cargo", &["build", "--locked", "--release", "-p", "glasshive-bench"]))?;
     let bench = root().join("target/release/glasshive-bench");
-    let table = stage::output(stage::command(&bench, &[]).arg(&folder).args(arguments))?;
-    print!("{table}");
-    let path = folder.join("table.md");
-    std::fs::write(&path, table).with_context(|| path.display().to_string())?;
-    println!("\nwritten to {}", path.display());
+    let native = stage::output(stage::command(&bench, &[]).arg(&folder).args(arguments))?;
+    let browsers = browser::table(&folder)?;
+    let tables = format!("{native}\n{browsers}");
+    print!("{tables}");
+    for (name, text) in [("table.md", &tables), ("plot.svg", &plot::svg(&tables))] {
+        let path = folder.join(name);
+        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+        println!("\nwritten to {}", path.display());
+    }
     Ok(())
 }

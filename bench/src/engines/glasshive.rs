@@ -5,6 +5,7 @@ use glasshive::arena::{Memory, ObjectKind};
 use glasshive::helper::RunContext;
 use glasshive::image::Image;
 use glasshive::interp::{Machine, Mode, Stop};
+use glasshive::jit::wasm::{self, Host};
 use glasshive::jit::x86_64::compile;
 use glasshive::resources::Resources;
 use glasshive_native::jit::{Executable, features};
@@ -77,16 +78,28 @@ pub fn strict(program: &Program) -> Result<Runner> {
     Ok(Box::new(move || Ok(loaded.interpret(Mode::Strict)?.0)))
 }
 
+/// What code is made for.
+#[derive(Clone, Copy)]
+pub enum Target {
+    /// This machine.
+    X86_64,
+    /// A WebAssembly module.
+    WebAssembly,
+}
+
 /// Compiles a program some times: how long each took.
-pub fn compile_times(program: &Program, times: usize) -> Result<Vec<Duration>> {
+pub fn compile_times(program: &Program, target: Target, times: usize) -> Result<Vec<Duration>> {
     let image = Image::unverified(program.insns()?);
+    let host = Host { base: 1 << 20, capacity: 1 << 24, record: 4096 };
     (0..times)
         .map(|_| {
             let start = clock::now();
-            let code = compile(&image, features()).map_err(|error| anyhow!("{error}"))?;
+            let made = match target {
+                Target::X86_64 => compile(&image, features()).map(|code| code.bytes),
+                Target::WebAssembly => wasm::compile(&image, host).map(|module| module.bytes),
+            };
             let took = clock::now() - start;
-            drop(code);
-            Ok(took)
+            made.map(|_| took).map_err(|error| anyhow!("{error}"))
         })
         .collect()
 }

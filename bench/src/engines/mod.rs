@@ -8,7 +8,7 @@ mod sbpf;
 use crate::program::Program;
 use anyhow::Result;
 
-pub use glasshive::{Loaded, compile_times};
+pub use glasshive::{Loaded, Target, compile_times};
 
 /// Runs a program once: its result.
 pub type Runner = Box<dyn FnMut() -> Result<u64>>;

@@ -25,7 +25,7 @@ use wasm_bindgen::prelude::*;
 
 /// Instructions of a program that the interpreter runs before it is compiled: what making a module and an
 /// instance costs (`cargo xtask bench run` prints both).
-pub const INTERPRETED: u64 = 100_000;
+pub const INTERPRETED: u64 = 1 << 15;
 
 /// Why there is no compiled code.
 #[derive(Debug)]
