@@ -127,9 +127,7 @@ impl<O: Observer> Verifier<O> {
         let full = off + i64::from(pointer.offset);
         let strict = self.input.flags & flag::STRICT_ALIGNMENT != 0
             || matches!(self.insns[self.pc.index()], Ok(Insn::Atomic { .. }));
-        if !pointer.maybe_null {
-            self.check_alignment(pointer, off, bytes, strict)?;
-        }
+        self.check_alignment(pointer, off, bytes, strict)?;
         if let (Mode::Write, Some(Operand::Reg(src))) = (mode, src) {
             let into = match pointer.kind {
                 _ if pointer.maybe_null => None,
@@ -378,6 +376,8 @@ impl<O: Observer> Verifier<O> {
         strict: bool,
     ) -> Result<(), Rejection> {
         let what = match pointer.kind {
+            Kind::Arena => return Ok(()),
+            _ if pointer.maybe_null => "",
             Kind::Packet | Kind::PacketMeta => "packet",
             Kind::Stack { .. } => "stack",
             Kind::MapValue(_) => "value",
@@ -387,7 +387,7 @@ impl<O: Observer> Verifier<O> {
             Kind::Socket(SocketKind::Full) => "sock",
             Kind::Socket(SocketKind::Tcp) => "tcp_sock",
             Kind::Socket(SocketKind::Xdp) => "xdp_sock",
-            _ => return Ok(()),
+            _ => "",
         };
         if bytes == 1 || (!strict && what != "stack") {
             return Ok(());
@@ -411,8 +411,10 @@ impl<O: Observer> Verifier<O> {
         };
         let var = if var == "0x0" { "0" } else { &var };
         let start = if shift != 0 { alloc::format!("{shift}+") } else { alloc::string::String::new() };
+        let space = if what.is_empty() { "" } else { " " };
+        let offset = pointer.offset;
         let message =
-            format_args!("misaligned {what} access off {start}{var}+{}+{off} size {bytes}", pointer.offset);
+            format_args!("misaligned {what}{space}access off {start}{var}+{offset}+{off} size {bytes}");
         Err(reject(Errno::EACCES, message))
     }
 

@@ -323,9 +323,11 @@ impl<O: Observer> Verifier<O> {
     ) -> Result<(), Rejection> {
         match op {
             AtomicOp::LoadAcquire => {
-                let target = self.read(base)?;
+                self.read(base)?;
                 self.may_write(src)?;
                 self.load(base, off.into(), size, false, src)?;
+                // What was loaded over its own pointer is judged by what it is now.
+                let target = *self.state.register(base);
                 return self.atomic_target(&target, base, "loads from", true);
             }
             AtomicOp::StoreRelease => {

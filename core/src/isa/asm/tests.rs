@@ -286,6 +286,8 @@ proptest! {
     fn a_valid_instruction_in_the_logs_own_form_is_read_back(slots in slots()) {
         // Loads of 64 bits print without their kind; the assembly's own form has it.
         prop_assume!(slots.len() == 1 && slots[0].code != 0x8d && slots[0].src != 2 || slots[0].code & 7 != 5);
+        // An exit's offset is ignored, and not shown.
+        prop_assume!(slots[0].code != 0x95 || slots[0].off == 0);
         let text = text(&slots, &NoNames);
         prop_assume!(slots.len() == 1 && !text.starts_with("call unknown"));
         prop_assert_eq!(bytes(&read(&text).insns), bytes(&slots), "{}", text);

@@ -12,6 +12,7 @@ const AREAS: &[(&str, &str)] = &[
     ("context", "context"),
     ("flow", "control flow"),
     ("ld_abs", "atomics, ld_abs"),
+    ("log", "log"),
     ("map", "map values"),
     ("packet", "packet"),
     ("pruning", "pruning"),
