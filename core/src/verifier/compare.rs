@@ -217,6 +217,10 @@ fn stack(old: &Frame, new: &Frame, terms: Terms, ids: &mut Ids) -> Result<(), us
         if nothing && terms.covering() {
             continue;
         }
+        // Below what the path touched of its stack there is nothing to compare with.
+        if number >= new.stack.len() {
+            return Err(number);
+        }
         if let (Some(x), Some(y)) = (whole_number(a, terms), whole_number(&b, terms)) {
             if !register(&x, &y, terms, ids) {
                 return Err(number);

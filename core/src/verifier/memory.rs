@@ -406,10 +406,9 @@ impl<O: Observer> Verifier<O> {
         }
         let mut var = alloc::string::String::new();
         let _ = match pointer.var.as_constant() {
-            Some(value) => core::fmt::Write::write_fmt(&mut var, format_args!("{value:#x}")),
+            Some(value) => text::write_unsigned(value, &mut var),
             None => text::write_tnum(pointer.var.var, &mut var),
         };
-        let var = if var == "0x0" { "0" } else { &var };
         let start = if shift != 0 { alloc::format!("{shift}+") } else { alloc::string::String::new() };
         let space = if what.is_empty() { "" } else { " " };
         let offset = pointer.offset;
