@@ -1,9 +1,11 @@
+//! `glasshive-bench maps …`: operations on maps; see [`maps`].
 //! `glasshive-bench FOLDER [--rounds N]`: times the programs that `gen.py` wrote into the folder on every
 //! engine, interleaved, and prints tables: nanoseconds per eBPF instruction, per run of verified programs with maps,
 //! and how fast the compiler is.
 
 mod clock;
 mod engines;
+mod maps;
 mod native;
 mod program;
 mod verified;
@@ -20,6 +22,9 @@ const COMPILED: &[&str] = &["jit_4096", "jit_100000"];
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(("maps", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return map_tables(rest);
+    }
     let (folder, rounds) = match arguments.as_slice() {
         [folder] => (folder, 31),
         [folder, option, rounds] if option == "--rounds" => (folder, rounds.parse().context("--rounds")?),
@@ -58,6 +63,20 @@ fn main() -> Result<()> {
         println!("{row}");
     }
     Ok(())
+}
+
+/// `maps [--rounds N] [--only TYPE]`
+fn map_tables(arguments: &[String]) -> Result<()> {
+    let (mut rounds, mut only) = (9, None);
+    for option in arguments.chunks(2) {
+        match option {
+            [name, count] if name == "--rounds" => rounds = count.parse().context("--rounds")?,
+            [name, kind] if name == "--only" => only = Some(kind.as_str()),
+            _ => bail!("glasshive-bench maps [--rounds N] [--only TYPE]"),
+        }
+    }
+    ensure!(rounds > 0, "--rounds takes a number from 1");
+    maps::tables(rounds, only)
 }
 
 struct Cell {

@@ -1,4 +1,5 @@
-//! `cargo xtask bench run`: every engine on the benchmark programs, side by side.
+//! `cargo xtask bench run`: every engine on the benchmark programs, side by side; `cargo xtask bench maps`:
+//! operations on maps.
 
 mod browser;
 mod plot;
@@ -29,4 +30,11 @@ pub fn run(arguments: &[&str]) -> Result<()> {
         println!("\nwritten to {}", path.display());
     }
     Ok(())
+}
+
+/// Times operations on maps, beside the kernel's and `hashbrown`.
+pub fn maps(arguments: &[&str]) -> Result<()> {
+    stage::run(&mut stage::command("cargo", &["build", "--locked", "--release", "-p", "glasshive-bench"]))?;
+    let bench = root().join("target/release/glasshive-bench");
+    stage::run(stage::command(&bench, &["maps"]).args(arguments))
 }

@@ -24,6 +24,7 @@ cargo xtask COMMAND
   oracle syscall …       put random sequences of calls to both, and compare every result and every byte
   oracle sound …         run accepted programs, and hold every value against what the verifier claimed
   bench run [--rounds N] time every engine on the benchmark programs, beside other projects' and the kernel's
+  bench maps [--only T]  time look-up, update, delete and iteration of map types, beside the kernel's and hashbrown
   package                build the npm package into target/npm, as a folder and a tarball
   tools                  install what is missing, and say where it is
 ";
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => test::run(rest),
         ["oracle", rest @ ..] => oracle(rest),
         ["bench", "run", rest @ ..] => bench::run(rest),
+        ["bench", "maps", rest @ ..] => bench::maps(rest),
         ["package"] => package::run().map(|tarball| println!("packed {}", tarball.display())),
         ["tools"] => tools::install_all(),
         [] | ["help" | "--help" | "-h"] => {
