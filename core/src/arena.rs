@@ -272,10 +272,12 @@ impl<M: Memory> Arena<M> {
     }
 
     /// The bytes.
+    #[inline(always)]
     pub fn memory(&self) -> &M {
         self.memory.bare()
     }
     /// The bytes, to write: in a recorded run the old ones are kept.
+    #[inline(always)]
     pub fn memory_mut(&mut self) -> &mut Journaled<M> {
         &mut self.memory
     }

@@ -77,14 +77,39 @@ impl<M: Memory> Resources<M> {
 
     /// A map, and what its operations use.
     pub fn map(&mut self, id: MapId) -> Option<(&mut AnyMap<M>, MapContext<'_, M>)> {
-        let entry = self.maps.by_id.get_mut(&id)?;
+        let entry = self.maps.entry_mut(id)?;
         let Resources { arena, released, cpus, cpu, .. } = self;
         Some((&mut entry.map, MapContext { arena, cpus: *cpus, cpu: *cpu, released }))
     }
 
     /// The map whose handle lies at that address.
     pub fn map_at(&self, handle: u64) -> Option<MapId> {
-        self.maps.by_handle.get(&u32::try_from(handle).ok()?).copied()
+        let at = self.place_of(handle)?;
+        self.maps.entries.get(at)?.as_ref().map(|entry| entry.id)
+    }
+
+    /// The same with what its operations use, as programs ask for it: the way to it is short.
+    #[inline(always)]
+    pub fn map_of_handle(&mut self, handle: u64) -> Option<(&mut AnyMap<M>, Sizes, MapContext<'_, M>)> {
+        let at = self.place_of(handle)?;
+        let entry = self.maps.entries.get_mut(at)?.as_mut()?;
+        let Resources { arena, released, cpus, cpu, .. } = self;
+        Some((&mut entry.map, entry.sizes, MapContext { arena, cpus: *cpus, cpu: *cpu, released }))
+    }
+
+    /// The object at a key of a map of references.
+    pub fn reference(&self, id: MapId, key: &[u8]) -> Option<Reference> {
+        self.maps.entry(id)?.map.reference(&self.arena, key)
+    }
+
+    /// The place among the entries that a handle says, where it is one.
+    #[inline(always)]
+    fn place_of(&self, handle: u64) -> Option<usize> {
+        let handle = u32::try_from(handle).ok()?;
+        let place = self.arena.memory().load(u64::from(handle) + HANDLE_PLACE, Size::W).ok()? as usize;
+        // Whatever lies there: the entry has to agree.
+        let entry = self.maps.entries.get(place)?.as_ref()?;
+        (entry.handle == handle).then_some(place)
     }
 
     /// What making a map takes.
@@ -108,10 +133,19 @@ impl<M: Memory> Resources<M> {
         };
         self.maps.last += 1;
         let id = MapId(self.maps.last);
-        self.maps.by_handle.insert(handle.address, id);
-        self.maps.by_id.insert(
-            id,
-            Entry {
+        let place = self.maps.free.pop().unwrap_or_else(|| {
+            self.maps.entries.push(None);
+            self.maps.entries.len() as u32 - 1
+        });
+        let at = u64::from(handle.address) + HANDLE_PLACE;
+        // The object was just made there.
+        let _ = self.arena.memory_mut().store(at, Size::W, place.into());
+        self.maps.by_id.insert(id, place);
+        let sizes = Sizes { key: map.spec().key_size, value: map.spec().value_size };
+        if let Some(entry) = self.maps.entries.get_mut(place as usize) {
+            *entry = Some(Entry {
+                id,
+                sizes,
                 map,
                 handle: handle.address,
                 references: 1,
@@ -121,30 +155,29 @@ impl<M: Memory> Resources<M> {
                 cost,
                 tail_calls: None,
                 btf: None,
-            },
-        );
+            });
+        }
         Ok(id)
     }
 
     /// Takes one more reference to a map.
     pub fn hold_map(&mut self, id: MapId) {
-        if let Some(entry) = self.maps.by_id.get_mut(&id) {
+        if let Some(entry) = self.maps.entry_mut(id) {
             entry.references += 1;
         }
     }
 
     /// Gives a reference back; the last one frees the map.
     pub fn release_map(&mut self, id: MapId) {
-        let Some(entry) = self.maps.by_id.get_mut(&id) else { return };
+        let Some(entry) = self.maps.entry_mut(id) else { return };
         entry.references -= 1;
         if entry.references > 0 {
             return;
         }
-        if let Some(mut entry) = self.maps.by_id.remove(&id) {
+        if let Some(mut entry) = self.maps.remove(id) {
             self.released.extend(entry.map.references());
             self.released.extend(entry.btf.map(Reference::Btf));
             entry.map.destroy(&mut self.arena);
-            self.maps.by_handle.remove(&entry.handle);
             self.arena.release(entry.handle);
         }
     }
@@ -153,7 +186,7 @@ impl<M: Memory> Resources<M> {
 impl<M: Memory> Resources<M> {
     /// An arena map, and the memory that its pages lie in.
     fn pages(&mut self, id: MapId) -> Option<(&mut Pages, &mut Arena<M>)> {
-        let map = &mut self.maps.by_id.get_mut(&id)?.map;
+        let map = &mut self.maps.entry_mut(id)?.map;
         Some((map.pages()?, &mut self.arena))
     }
 
@@ -186,7 +219,7 @@ impl<M: Memory> Resources<M> {
     /// Takes a reference for the system call: a descriptor or a pinned path.
     pub fn hold_map_for_user(&mut self, id: MapId) {
         self.hold_map(id);
-        if let Some(entry) = self.maps.by_id.get_mut(&id) {
+        if let Some(entry) = self.maps.entry_mut(id) {
             entry.users += 1;
         }
     }
@@ -194,7 +227,7 @@ impl<M: Memory> Resources<M> {
     /// Gives a descriptor's or a path's reference back. With the last one some types let go of what is in
     /// them.
     pub fn release_map_for_user(&mut self, id: MapId) {
-        if let Some(entry) = self.maps.by_id.get_mut(&id) {
+        if let Some(entry) = self.maps.entry_mut(id) {
             entry.users = entry.users.saturating_sub(1);
             if entry.users == 0 {
                 entry.map.user_gone(&mut self.released);
@@ -208,7 +241,7 @@ impl<M: Memory> Resources<M> {
     /// # Errors
     /// `ENOMEM` where they may not.
     pub fn check_limit(&self, cost: u64) -> Result<(), Errno> {
-        let held: u64 = self.maps.by_id.values().map(|entry| entry.cost).sum();
+        let held: u64 = self.maps.entries.iter().flatten().map(|entry| entry.cost).sum();
         if held.saturating_add(cost) > self.map_limit { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 }
@@ -249,14 +282,30 @@ impl<M: Memory> Resources<M> {
     }
 }
 
-/// The maps of a system, by id and by the address of their handles.
+/// Where a map's handle says its place among the entries: in the last bytes of the object.
+const HANDLE_PLACE: u64 = 56;
+
+/// Bytes of a map's keys and values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sizes {
+    /// Of a key.
+    pub key: u32,
+    /// Of a value.
+    pub value: u32,
+}
+
+/// The maps of a system, by id. The objects that their handles are say where their entries lie.
 pub struct Maps<M> {
-    by_id: BTreeMap<MapId, Entry<M>>,
-    by_handle: BTreeMap<u32, MapId>,
+    entries: Vec<Option<Entry<M>>>,
+    /// Places of entries that are gone.
+    free: Vec<u32>,
+    by_id: BTreeMap<MapId, u32>,
     last: u32,
 }
 
 struct Entry<M> {
+    id: MapId,
+    sizes: Sizes,
     map: AnyMap<M>,
     handle: u32,
     references: u32,
@@ -275,6 +324,8 @@ struct Entry<M> {
 impl<M: Memory> Clone for Maps<M> {
     fn clone(&self) -> Maps<M> {
         let entry = |e: &Entry<M>| Entry {
+            id: e.id,
+            sizes: e.sizes,
             map: e.map.boxed_clone(),
             handle: e.handle,
             references: e.references,
@@ -285,53 +336,63 @@ impl<M: Memory> Clone for Maps<M> {
             tail_calls: e.tail_calls,
             btf: e.btf,
         };
-        let by_id = self.by_id.iter().map(|(id, e)| (*id, entry(e))).collect();
-        Maps { by_id, by_handle: self.by_handle.clone(), last: self.last }
+        let entries = self.entries.iter().map(|e| e.as_ref().map(entry)).collect();
+        Maps { entries, free: self.free.clone(), by_id: self.by_id.clone(), last: self.last }
     }
 }
 
 impl<M> Default for Maps<M> {
     fn default() -> Maps<M> {
-        Maps { by_id: BTreeMap::new(), by_handle: BTreeMap::new(), last: 0 }
+        Maps { entries: Vec::new(), free: Vec::new(), by_id: BTreeMap::new(), last: 0 }
     }
 }
 
 impl<M: Memory> Maps<M> {
+    fn entry(&self, id: MapId) -> Option<&Entry<M>> {
+        self.entries.get(*self.by_id.get(&id)? as usize)?.as_ref()
+    }
+    fn entry_mut(&mut self, id: MapId) -> Option<&mut Entry<M>> {
+        self.entries.get_mut(*self.by_id.get(&id)? as usize)?.as_mut()
+    }
+    fn remove(&mut self, id: MapId) -> Option<Entry<M>> {
+        let place = self.by_id.remove(&id)?;
+        self.free.push(place);
+        self.entries.get_mut(place as usize)?.take()
+    }
     /// A map's specification.
     pub fn spec(&self, id: MapId) -> Option<&MapSpec> {
-        self.by_id.get(&id).map(|e| e.map.spec())
+        self.entry(id).map(|e| e.map.spec())
     }
     /// The address of a map's handle: what a program's map register holds.
     pub fn handle(&self, id: MapId) -> Option<u32> {
-        self.by_id.get(&id).map(|e| e.handle)
+        self.entry(id).map(|e| e.handle)
     }
     /// The address of the first value, for types that allow direct access.
     pub fn direct_value(&self, id: MapId) -> Option<u32> {
-        self.by_id.get(&id).and_then(|e| e.map.direct_value())
+        self.entry(id).and_then(|e| e.map.direct_value())
     }
     /// What the maps in a map of maps have to be like.
     pub fn inner(&self, id: MapId) -> Option<&MapSpec> {
-        self.by_id.get(&id).and_then(|e| e.map.inner())
+        self.entry(id).and_then(|e| e.map.inner())
     }
     /// The ring buffer whose memory begins there.
     pub fn ring_at(&self, base: u32) -> Option<MapId> {
         let ring = |entry: &&Entry<M>| entry.map.ring_base() == Some(base);
-        let entry = self.by_id.iter().find(|(_, entry)| ring(entry));
-        entry.map(|(id, _)| *id)
+        self.entries.iter().flatten().find(ring).map(|entry| entry.id)
     }
     /// The BTF that a map's types are of.
     pub fn btf(&self, id: MapId) -> Option<u32> {
-        self.by_id.get(&id).and_then(|e| e.btf)
+        self.entry(id).and_then(|e| e.btf)
     }
     /// Gives a map a reference to BTF.
     pub fn set_btf(&mut self, id: MapId, btf: u32) {
-        if let Some(entry) = self.by_id.get_mut(&id) {
+        if let Some(entry) = self.entry_mut(id) {
             entry.btf = Some(btf);
         }
     }
     /// Bytes that a map may come to hold.
     pub fn cost(&self, id: MapId) -> u64 {
-        self.by_id.get(&id).map_or(0, |e| e.cost)
+        self.entry(id).map_or(0, |e| e.cost)
     }
     /// Makes an array of programs one for programs of that type and expected attach type; other maps take
     /// any.
@@ -339,37 +400,33 @@ impl<M: Memory> Maps<M> {
     /// # Errors
     /// `EINVAL` where it is already for others.
     pub fn join_tail_calls(&mut self, id: MapId, kind: (u32, u32)) -> Result<(), Errno> {
-        let Some(entry) = self.by_id.get_mut(&id) else { return Err(Errno::EBADF) };
+        let Some(entry) = self.entry_mut(id) else { return Err(Errno::EBADF) };
         if entry.map.spec().map_type != PROG_ARRAY {
             return Ok(());
         }
         if *entry.tail_calls.get_or_insert(kind) == kind { Ok(()) } else { Err(Errno::EINVAL) }
     }
-    /// The object at a key of a map of references.
-    pub fn reference(&self, id: MapId, key: &[u8]) -> Option<Reference> {
-        self.by_id.get(&id)?.map.reference(key)
-    }
     /// Whether the system call may not write it any more (`BPF_MAP_FREEZE`).
     pub fn is_frozen(&self, id: MapId) -> bool {
-        self.by_id.get(&id).is_some_and(|e| e.frozen)
+        self.entry(id).is_some_and(|e| e.frozen)
     }
     /// The pages of a map that a process may map, for types that have such.
     pub fn mappable(&self, id: MapId) -> Option<Mappable> {
-        self.by_id.get(&id)?.map.mappable()
+        self.entry(id)?.map.mappable()
     }
     /// Mappings of a process that may write a map.
     pub fn writers(&self, id: MapId) -> u32 {
-        self.by_id.get(&id).map_or(0, |e| e.writers)
+        self.entry(id).map_or(0, |e| e.writers)
     }
     /// Counts such mappings.
     pub fn add_writers(&mut self, id: MapId, more: i32) {
-        if let Some(entry) = self.by_id.get_mut(&id) {
+        if let Some(entry) = self.entry_mut(id) {
             entry.writers = entry.writers.saturating_add_signed(more);
         }
     }
     /// Freezes a map for the system call.
     pub fn freeze(&mut self, id: MapId) {
-        if let Some(entry) = self.by_id.get_mut(&id) {
+        if let Some(entry) = self.entry_mut(id) {
             entry.frozen = true;
         }
     }

@@ -35,6 +35,9 @@ struct Shared {
     pages: RefCell<BTreeSet<u32>>,
 }
 
+/// Where large pages may begin.
+const LARGE_FROM: usize = 4 << 20;
+
 /// Bytes of a page.
 const PAGE: usize = 4096;
 
@@ -79,6 +82,14 @@ impl ReservedMemory {
             if unsafe { libc::mprotect(at, len, protection) } != 0 {
                 return Err(io::Error::last_os_error());
             }
+        }
+        // What large maps are looked up in costs fewer walks of page tables in large pages; small systems, which
+        // stay below, cost no more than they touch. Where the system refuses, nothing is lost.
+        if memory.len > LARGE_FROM {
+            // SAFETY: the range lies within the mapping; the advice changes nothing that can be read.
+            unsafe {
+                libc::madvise(base.add(LARGE_FROM).cast(), memory.len - LARGE_FROM, libc::MADV_HUGEPAGE)
+            };
         }
         Ok(memory)
     }

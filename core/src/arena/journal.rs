@@ -87,6 +87,7 @@ impl<M: Memory> Journaled<M> {
         Journaled { bare, journal: None }
     }
     /// The host's memory, for reading.
+    #[inline(always)]
     pub fn bare(&self) -> &M {
         &self.bare
     }

@@ -40,7 +40,7 @@ pub fn output<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
     if index >= entries {
         return Ok(error(Errno::E2BIG));
     }
-    if call.resources.maps.reference(id, &index.to_le_bytes()).is_none() {
+    if call.resources.reference(id, &index.to_le_bytes()).is_none() {
         return Ok(error(Errno::ENOENT));
     }
     if call.resources.events.len() >= MOST_EVENTS {

@@ -2,23 +2,63 @@
 
 use super::call::{Call, HelperFault};
 use super::error;
-use crate::arena::{Memory, Rmw};
+use crate::arena::{Fault, Memory, Rmw};
 use crate::isa::Size;
-use crate::map::MapId;
+use crate::map::MapContext;
 use crate::map::types::{DEVMAP, DEVMAP_HASH};
 
-/// The key that the second argument points to.
-fn key<M: Memory>(call: &Call<M>, map: MapId) -> Result<alloc::vec::Vec<u8>, HelperFault> {
-    let size = call.resources.maps.spec(map).map_or(0, |s| s.key_size);
-    call.bytes(1, size.into())
+/// Bytes that are kept without an allocation.
+const INLINE: usize = 64;
+
+/// Calls `then` with bytes that a program gave; those of the sizes that most have are read as numbers.
+#[inline(always)]
+fn given<M: Memory, T>(
+    cx: &mut MapContext<M>,
+    address: u64,
+    len: u32,
+    then: impl FnOnce(&mut MapContext<M>, &[u8]) -> T,
+) -> Result<T, HelperFault> {
+    let (memory, len) = (cx.arena.memory(), len as usize);
+    match len {
+        4 => {
+            let word = memory.load(address, Size::W)? as u32;
+            Ok(then(cx, &word.to_le_bytes()))
+        }
+        8 => {
+            let word = memory.load(address, Size::Dw)?;
+            Ok(then(cx, &word.to_le_bytes()))
+        }
+        _ => other_given(cx, address, len, then),
+    }
+}
+
+#[inline(never)]
+fn other_given<M: Memory, T>(
+    cx: &mut MapContext<M>,
+    address: u64,
+    len: usize,
+    then: impl FnOnce(&mut MapContext<M>, &[u8]) -> T,
+) -> Result<T, HelperFault> {
+    let memory = cx.arena.memory();
+    if len <= INLINE {
+        let mut bytes = [0; INLINE];
+        memory.read(address, &mut bytes[..len])?;
+        return Ok(then(cx, &bytes[..len]));
+    }
+    if address.saturating_add(len as u64) > memory.capacity() {
+        return Err(Fault { address, len: len as u64 }.into());
+    }
+    let mut bytes = alloc::vec![0; len];
+    memory.read(address, &mut bytes)?;
+    Ok(then(cx, &bytes))
 }
 
 /// `void *bpf_map_lookup_elem(map, key)`
 pub fn lookup<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
-    let id = call.map(0)?;
-    let key = key(call, id)?;
-    let Some((map, mut cx)) = call.resources.map(id) else { return Ok(0) };
-    Ok(map.program_lookup(&mut cx, &key).map_or(0, u64::from))
+    let [at, key, ..] = call.args;
+    let (map, sizes, mut cx) = call.resources.map_of_handle(at).ok_or(HelperFault::NoMap(at))?;
+    let found = given(&mut cx, key, sizes.key, |cx, key| map.program_lookup(cx, key))?;
+    Ok(found.map_or(0, u64::from))
 }
 
 /// `void bpf_spin_lock(lock)` and `void bpf_spin_unlock(lock)`: one call runs at a time, so a lock is always
@@ -29,39 +69,37 @@ pub fn lock<M: Memory>(_call: &mut Call<M>) -> Result<u64, HelperFault> {
 
 /// `long bpf_map_update_elem(map, key, value, flags)`
 pub fn update<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
-    let id = call.map(0)?;
-    let key = key(call, id)?;
-    let size = call.resources.maps.spec(id).map_or(0, |s| s.value_size);
-    let (value, flags) = (call.bytes(2, size.into())?, call.args[3]);
-    let Some((map, mut cx)) = call.resources.map(id) else { return Ok(0) };
-    Ok(map.program_update(&mut cx, &key, &value, flags).map_or_else(error, |()| 0))
+    let [at, key, value, flags, _] = call.args;
+    let (map, sizes, mut cx) = call.resources.map_of_handle(at).ok_or(HelperFault::NoMap(at))?;
+    let done = given(&mut cx, key, sizes.key, |cx, key| {
+        given(cx, value, sizes.value, |cx, value| map.program_update(cx, key, value, flags))
+    })?;
+    Ok(done?.map_or_else(error, |()| 0))
 }
 
 /// `long bpf_map_delete_elem(map, key)`
 pub fn delete<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
-    let id = call.map(0)?;
-    let key = key(call, id)?;
-    let Some((map, mut cx)) = call.resources.map(id) else { return Ok(0) };
-    Ok(map.program_delete(&mut cx, &key).map_or_else(error, |()| 0))
+    let [at, key, ..] = call.args;
+    let (map, sizes, mut cx) = call.resources.map_of_handle(at).ok_or(HelperFault::NoMap(at))?;
+    let done = given(&mut cx, key, sizes.key, |cx, key| map.program_delete(cx, key))?;
+    Ok(done.map_or_else(error, |()| 0))
 }
 
 /// `long bpf_map_push_elem(map, value, flags)`
 pub fn push<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
-    let id = call.map(0)?;
-    let size = call.resources.maps.spec(id).map_or(0, |s| s.value_size);
-    let (value, flags) = (call.bytes(1, size.into())?, call.args[2]);
-    let Some((map, mut cx)) = call.resources.map(id) else { return Ok(0) };
-    Ok(map.push(&mut cx, &value, flags).map_or_else(error, |()| 0))
+    let [at, value, flags, ..] = call.args;
+    let (map, sizes, mut cx) = call.resources.map_of_handle(at).ok_or(HelperFault::NoMap(at))?;
+    let done = given(&mut cx, value, sizes.value, |cx, value| map.push(cx, value, flags))?;
+    Ok(done.map_or_else(error, |()| 0))
 }
 
 /// Takes a value to r2's memory, which is zeroed where there is none.
 fn take<M: Memory>(call: &mut Call<M>, remove: bool) -> Result<u64, HelperFault> {
-    let id = call.map(0)?;
-    let size = call.resources.maps.spec(id).map_or(0, |s| s.value_size);
-    let Some((map, mut cx)) = call.resources.map(id) else { return Ok(0) };
-    let mut value = alloc::vec![0; size as usize];
+    let [at, to, ..] = call.args;
+    let (map, sizes, mut cx) = call.resources.map_of_handle(at).ok_or(HelperFault::NoMap(at))?;
+    let mut value = alloc::vec![0; sizes.value as usize];
     let done = if remove { map.pop(&mut cx, &mut value) } else { map.peek(&mut cx, &mut value) };
-    call.write(1, &value)?;
+    cx.arena.memory_mut().write(to, &value)?;
     Ok(done.map_or_else(error, |()| 0))
 }
 
@@ -77,10 +115,10 @@ pub fn peek<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
 
 /// `void *bpf_map_lookup_percpu_elem(map, key, cpu)`
 pub fn lookup_on<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
-    let id = call.map(0)?;
-    let (key, cpu) = (key(call, id)?, call.args[2] as u32);
-    let Some((map, mut cx)) = call.resources.map(id) else { return Ok(0) };
-    Ok(map.program_lookup_on(&mut cx, &key, cpu).map_or(0, u64::from))
+    let [at, key, cpu, ..] = call.args;
+    let (map, sizes, mut cx) = call.resources.map_of_handle(at).ok_or(HelperFault::NoMap(at))?;
+    let found = given(&mut cx, key, sizes.key, |cx, key| map.program_lookup_on(cx, key, cpu as u32))?;
+    Ok(found.map_or(0, u64::from))
 }
 
 /// `long bpf_redirect_map(map, key, flags)`: the interface is recorded; without one the answer is in the flags.

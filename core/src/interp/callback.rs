@@ -213,7 +213,7 @@ fn element<M: Memory>(
     let mut next = alloc::vec![0; map.spec().key_size as usize];
     loop {
         if map.has_cursor() {
-            *cursor = map.key_from(*cursor, &mut next)?;
+            *cursor = map.key_from(cx.arena, *cursor, &mut next)?;
         } else {
             map.next_key(&mut cx, key.as_deref(), &mut next).ok()?;
         }

@@ -496,7 +496,7 @@ impl Machine {
         let handle = self.registers[2];
         let id = resources.map_at(handle).ok_or(TrapKind::Helper(HelperFault::NoMap(handle)))?;
         let key = (self.registers[3] as u32).to_le_bytes();
-        let reference = resources.map(id).and_then(|(map, _)| map.reference(&key));
+        let reference = resources.reference(id, &key);
         let Some(Reference::Program(program)) = reference else { return Ok(Flow::Next) };
         let Some(image) = resources.images.get(&program) else { return Ok(Flow::Next) };
         if self.tail_calls == MAX_TAIL_CALLS {

@@ -1,33 +1,56 @@
 //! Hashes: keys of any size, values that never move. One CPU's or all CPUs', with or without eviction of
 //! what was not used lately.
 //!
-//! Keys live here, in a slab; values in the arena. Elements are iterated in the order of their slots.
+//! An element lies in the arena: its value, or one of each CPU, and in the tail of the first its key and the
+//! number of its slot. Elements are iterated in the order of their slots.
 
+use alloc::vec;
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 
+use super::index::Index;
 use super::lru::Lru;
 use super::slots::{Slot, Slots};
 use super::types::{Update, flag};
 use super::{Map, MapContext, MapSpec};
 use crate::arena::{Arena, Memory};
 use crate::errno::Errno;
+use crate::isa::Size;
 
 /// A hash map.
 #[derive(Clone)]
 pub struct Hash {
     spec: MapSpec,
     per_cpu: bool,
-    index: HashTable<u32>,
-    /// The keys of all slots, one after another.
-    keys: Vec<u8>,
+    index: Index,
     used: Vec<bool>,
     slots: Slots,
     hasher: FixedState,
     lru: Option<Lru>,
+}
+
+/// Bytes of a slot's number, which follows the key.
+const NUMBER: u32 = 4;
+
+/// Whether the bytes at an address are a key's; those of the sizes that most maps have are compared as
+/// numbers.
+#[inline(always)]
+fn is_key<M: Memory>(memory: &M, address: u64, key: &[u8]) -> bool {
+    if let Ok(bytes) = <[u8; 4]>::try_from(key) {
+        return memory.load(address, Size::W) == Ok(u32::from_le_bytes(bytes).into());
+    }
+    let (words, rest) = key.as_chunks::<8>();
+    let whole = 8 * words.len();
+    words
+        .iter()
+        .zip(0..)
+        .all(|(word, at)| memory.load(address + 8 * at, Size::Dw) == Ok(u64::from_le_bytes(*word)))
+        && rest
+            .iter()
+            .zip(whole as u64..)
+            .all(|(byte, at)| memory.load(address + at, Size::B) == Ok((*byte).into()))
 }
 
 impl Hash {
@@ -36,35 +59,79 @@ impl Hash {
         let copies = if per_cpu { cx.cpus } else { 1 };
         let lru = evicts.then(|| Lru::new(spec.max_entries, cx.cpus, spec.flags & flag::NO_COMMON_LRU != 0));
         let most = lru.as_ref().map_or(spec.max_entries, Lru::capacity);
-        let slots = Slots::new(spec.value_size, copies, most);
+        let tail = spec.key_size.next_multiple_of(NUMBER) + NUMBER;
+        let slots = Slots::new(spec.value_size, tail, copies, most);
         let hasher = FixedState::with_seed(0);
-        let (index, keys, used) = (HashTable::new(), Vec::new(), Vec::new());
-        Hash { spec, per_cpu, index, keys, used, slots, hasher, lru }
+        Hash { spec, per_cpu, index: Index::default(), used: Vec::new(), slots, hasher, lru }
     }
 
+    /// Keys of the sizes that most maps have are hashed as numbers.
     #[inline(always)]
-    fn key(&self, slot: Slot) -> &[u8] {
-        let size = self.spec.key_size as usize;
-        &self.keys[slot.0 as usize * size..][..size]
+    fn hash(&self, key: &[u8]) -> u32 {
+        let hash = if let Ok(bytes) = <[u8; 4]>::try_from(key) {
+            self.hasher.hash_one(u32::from_le_bytes(bytes))
+        } else if let Ok(bytes) = <[u8; 8]>::try_from(key) {
+            self.hasher.hash_one(u64::from_le_bytes(bytes))
+        } else {
+            self.hasher.hash_one(key)
+        };
+        (hash ^ hash >> 32) as u32
     }
 
+    /// Where the key of an element lies.
     #[inline(always)]
-    pub(super) fn find(&self, key: &[u8]) -> Option<Slot> {
-        self.index.find(self.hasher.hash_one(key), |slot| self.key(Slot(*slot)) == key).copied().map(Slot)
+    fn key_at(&self, address: u32) -> u64 {
+        u64::from(address) + u64::from(self.slots.tail())
+    }
+
+    /// The slot of an element.
+    fn slot_at<M: Memory>(&self, arena: &Arena<M>, address: u32) -> Slot {
+        let at = self.key_at(address) + u64::from(self.spec.key_size.next_multiple_of(NUMBER));
+        Slot(arena.memory().load(at, Size::W).unwrap_or(0) as u32)
+    }
+
+    /// The key of a slot.
+    fn key<M: Memory>(&self, arena: &Arena<M>, slot: Slot, out: &mut [u8]) {
+        // What was made lies in the arena.
+        let _ = arena.memory().read(self.key_at(self.slots.address(slot)), out);
+    }
+
+    /// Address of the element with a key.
+    #[inline(always)]
+    fn element<M: Memory>(&self, arena: &Arena<M>, key: &[u8]) -> Option<u32> {
+        let memory = arena.memory();
+        self.index.find(self.hash(key), |address| is_key(memory, self.key_at(address), key))
+    }
+
+    /// The slot of the element with a key.
+    pub(super) fn find<M: Memory>(&self, arena: &Arena<M>, key: &[u8]) -> Option<Slot> {
+        Some(self.slot_at(arena, self.element(arena, key)?))
+    }
+
+    /// The element with a key, which is used thereby.
+    #[inline(always)]
+    fn use_element<M: Memory>(&mut self, arena: &Arena<M>, key: &[u8]) -> Option<u32> {
+        let address = self.element(arena, key)?;
+        if self.lru.is_some() {
+            let slot = self.slot_at(arena, address);
+            if let Some(lru) = &mut self.lru {
+                lru.touch(slot);
+            }
+        }
+        Some(address)
     }
 
     /// Takes an element out of the index; its slot is the caller's.
-    fn unlink(&mut self, key: &[u8]) -> Option<Slot> {
-        let hash = self.hasher.hash_one(key);
-        let (keys, size) = (&self.keys, self.spec.key_size as usize);
-        let same = |slot: &u32| &keys[*slot as usize * size..][..size] == key;
-        let (slot, _) = self.index.find_entry(hash, same).ok()?.remove();
-        self.used[slot as usize] = false;
-        Some(Slot(slot))
+    fn unlink<M: Memory>(&mut self, arena: &Arena<M>, key: &[u8]) -> Option<Slot> {
+        let (memory, hash, tail) = (arena.memory(), self.hash(key), u64::from(self.slots.tail()));
+        let address = self.index.remove(hash, |address| is_key(memory, u64::from(address) + tail, key))?;
+        let slot = self.slot_at(arena, address);
+        self.used[slot.0 as usize] = false;
+        Some(slot)
     }
 
-    pub(super) fn remove(&mut self, key: &[u8]) -> Option<Slot> {
-        let slot = self.unlink(key)?;
+    pub(super) fn remove<M: Memory>(&mut self, arena: &Arena<M>, key: &[u8]) -> Option<Slot> {
+        let slot = self.unlink(arena, key)?;
         if let Some(lru) = &mut self.lru {
             lru.remove(slot);
         }
@@ -81,30 +148,39 @@ impl Hash {
             return self.slots.take(cx);
         };
         for victim in lru.make_room(cx.cpu) {
-            let size = self.spec.key_size as usize;
-            let key = self.keys[victim.0 as usize * size..][..size].to_vec();
-            self.unlink(&key);
+            let mut key = vec![0; self.spec.key_size as usize];
+            self.key(cx.arena, victim, &mut key);
+            self.unlink(cx.arena, &key);
             self.slots.give(victim);
         }
         self.slots.take(cx)
     }
 
     /// Makes a slot an element.
-    fn link<M: Memory>(&mut self, cx: &MapContext<M>, slot: Slot, key: &[u8]) {
+    fn link<M: Memory>(&mut self, cx: &mut MapContext<M>, slot: Slot, key: &[u8]) -> Result<(), Errno> {
+        let address = self.slots.address(slot);
+        let at = self.key_at(address);
+        let memory = cx.arena.memory_mut();
+        memory.write(at, key).map_err(|_| Errno::EFAULT)?;
+        let number = at + u64::from(self.spec.key_size.next_multiple_of(NUMBER));
+        memory.store(number, Size::W, slot.0.into()).map_err(|_| Errno::EFAULT)?;
         if let Some(lru) = &mut self.lru {
             lru.insert(slot, cx.cpu);
         }
-        let size = self.spec.key_size as usize;
         let made = self.slots.made() as usize;
         if self.used.len() < made {
             self.used.resize(made, false);
-            self.keys.resize(made * size, 0);
         }
-        self.keys[slot.0 as usize * size..][..size].copy_from_slice(key);
         self.used[slot.0 as usize] = true;
-        let (keys, hasher) = (&self.keys, &self.hasher);
-        let hash_of = |slot: &u32| hasher.hash_one(&keys[*slot as usize * size..][..size]);
-        self.index.insert_unique(hasher.hash_one(key), slot.0, hash_of);
+        self.index.insert(self.hash(key), address);
+        Ok(())
+    }
+
+    /// As [`Map::key_from`].
+    pub(super) fn key_from<M: Memory>(&self, arena: &Arena<M>, cursor: u32, key: &mut [u8]) -> Option<u32> {
+        let slot = self.next_used(cursor as usize)?;
+        self.key(arena, slot, key);
+        Some(slot.0 + 1)
     }
 
     /// The slot to write for an update; whether it is new.
@@ -118,11 +194,11 @@ impl Hash {
         // values of every CPU are replaced in their place.
         let early = self.lru.is_some() && !(self.per_cpu && update == Update::Exist);
         let place = if early { Some(self.take_slot(cx)?) } else { None };
-        let slot = match (self.find(key), update) {
+        let slot = match (self.find(cx.arena, key), update) {
             (Some(_), Update::NoExist) => Err(Errno::EEXIST),
             (None, Update::Exist) => Err(Errno::ENOENT),
             (Some(old), _) if early && !self.per_cpu => {
-                self.remove(key);
+                self.remove(cx.arena, key);
                 // The old place stays apart from the one that was taken.
                 debug_assert_ne!(Some(old), place);
                 place.map_or_else(|| self.take_slot(cx), Ok).map(|slot| (slot, true))
@@ -140,7 +216,7 @@ impl Hash {
         }
         let (slot, new) = slot?;
         if new {
-            self.link(cx, slot, key);
+            self.link(cx, slot, key)?;
         }
         Ok((slot, new))
     }
@@ -156,27 +232,27 @@ impl<M: Memory> Map<M> for Hash {
     }
 
     fn user_value_size(&self, cpus: u32) -> u32 {
-        if self.per_cpu { self.slots.stride() * cpus } else { self.spec.value_size }
+        if self.per_cpu { self.slots.value_stride() * cpus } else { self.spec.value_size }
     }
 
     fn lookup(&mut self, cx: &mut MapContext<M>, key: &[u8], out: &mut [u8], _: u64) -> Result<(), Errno> {
-        let slot = self.find(key).ok_or(Errno::ENOENT)?;
-        self.slots.read(cx, slot, out)
+        let address = self.element(cx.arena, key).ok_or(Errno::ENOENT)?;
+        self.slots.read(cx, address, out)
     }
 
     fn update(&mut self, cx: &mut MapContext<M>, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
         let update = Update::from_flags(flags)?;
         let (slot, _) = self.slot_for(cx, key, update)?;
-        self.slots.write(cx, slot, value)
+        self.slots.write(cx, self.slots.address(slot), value)
     }
 
-    fn delete(&mut self, _cx: &mut MapContext<M>, key: &[u8]) -> Result<(), Errno> {
-        self.remove(key).map(|_| ()).ok_or(Errno::ENOENT)
+    fn delete(&mut self, cx: &mut MapContext<M>, key: &[u8]) -> Result<(), Errno> {
+        self.remove(cx.arena, key).map(|_| ()).ok_or(Errno::ENOENT)
     }
 
-    fn next_key(&mut self, _cx: &mut MapContext<M>, key: Option<&[u8]>, out: &mut [u8]) -> Result<(), Errno> {
-        let start = key.and_then(|key| self.find(key)).map_or(0, |slot| slot.0 as usize + 1);
-        out.copy_from_slice(self.key(self.next_used(start).ok_or(Errno::ENOENT)?));
+    fn next_key(&mut self, cx: &mut MapContext<M>, key: Option<&[u8]>, out: &mut [u8]) -> Result<(), Errno> {
+        let start = key.and_then(|key| self.find(cx.arena, key)).map_or(0, |slot| slot.0 as usize + 1);
+        self.key(cx.arena, self.next_used(start).ok_or(Errno::ENOENT)?, out);
         Ok(())
     }
 
@@ -187,16 +263,14 @@ impl<M: Memory> Map<M> for Hash {
         out: &mut [u8],
         _flags: u64,
     ) -> Result<(), Errno> {
-        let slot = self.find(key).ok_or(Errno::ENOENT)?;
-        self.slots.read(cx, slot, out)?;
-        self.remove(key);
+        let address = self.element(cx.arena, key).ok_or(Errno::ENOENT)?;
+        self.slots.read(cx, address, out)?;
+        self.remove(cx.arena, key);
         Ok(())
     }
 
-    fn key_from(&self, cursor: u32, key: &mut [u8]) -> Option<u32> {
-        let slot = self.next_used(cursor as usize)?;
-        key.copy_from_slice(self.key(slot));
-        Some(slot.0 + 1)
+    fn key_from(&self, arena: &Arena<M>, cursor: u32, key: &mut [u8]) -> Option<u32> {
+        Hash::key_from(self, arena, cursor, key)
     }
 
     fn has_cursor(&self) -> bool {
@@ -205,19 +279,13 @@ impl<M: Memory> Map<M> for Hash {
 
     #[inline]
     fn program_lookup(&mut self, cx: &mut MapContext<M>, key: &[u8]) -> Option<u32> {
-        let slot = self.find(key)?;
-        if let Some(lru) = &mut self.lru {
-            lru.touch(slot);
-        }
-        Some(self.slots.copy_address(slot, cx.cpu))
+        let address = self.use_element(cx.arena, key)?;
+        Some(address + self.slots.copy_offset(cx.cpu))
     }
 
     fn program_lookup_on(&mut self, cx: &mut MapContext<M>, key: &[u8], cpu: u32) -> Option<u32> {
-        let slot = self.find(key).filter(|_| cpu < cx.cpus)?;
-        if let Some(lru) = &mut self.lru {
-            lru.touch(slot);
-        }
-        Some(self.slots.copy_address(slot, cpu))
+        let address = if cpu < cx.cpus { self.use_element(cx.arena, key) } else { None };
+        Some(address? + self.slots.copy_offset(cpu))
     }
 
     fn program_update(
@@ -228,11 +296,26 @@ impl<M: Memory> Map<M> for Hash {
         flags: u64,
     ) -> Result<(), Errno> {
         let update = Update::from_flags(flags)?;
-        let (slot, new) = self.slot_for(cx, key, update)?;
-        if new && self.per_cpu {
-            self.slots.clear(cx, slot)?;
+        // What most updates are: of an element that is there, in a map that does not evict.
+        let there = if self.lru.is_none() { self.element(cx.arena, key) } else { None };
+        let address = match there {
+            Some(address) if update != Update::NoExist => address,
+            _ => {
+                let (slot, new) = self.slot_for(cx, key, update)?;
+                let address = self.slots.address(slot);
+                if new && self.per_cpu {
+                    self.slots.clear(cx, address)?;
+                }
+                address
+            }
+        };
+        let at = u64::from(address + self.slots.copy_offset(cx.cpu));
+        let memory = cx.arena.memory_mut();
+        match <[u8; 8]>::try_from(value) {
+            Ok(word) => memory.store(at, Size::Dw, u64::from_le_bytes(word)),
+            Err(_) => memory.write(at, value),
         }
-        self.slots.write_copy(cx, slot, cx.cpu, value)
+        .map_err(|_| Errno::EFAULT)
     }
 
     fn destroy(&mut self, arena: &mut Arena<M>) {

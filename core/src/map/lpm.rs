@@ -80,7 +80,7 @@ pub struct Lpm {
 impl Lpm {
     /// An empty trie.
     pub fn new(spec: MapSpec) -> Lpm {
-        let slots = Slots::new(spec.value_size, 1, spec.max_entries);
+        let slots = Slots::new(spec.value_size, 0, 1, spec.max_entries);
         Lpm { spec, elements: BTreeMap::new(), lengths: BTreeMap::new(), slots }
     }
 
@@ -120,7 +120,7 @@ impl<M: Memory> Map<M> for Lpm {
 
     fn lookup(&mut self, cx: &mut MapContext<M>, key: &[u8], out: &mut [u8], _: u64) -> Result<(), Errno> {
         let slot = self.matching(key).ok_or(Errno::ENOENT)?;
-        self.slots.read(cx, slot, out)
+        self.slots.read(cx, self.slots.address(slot), out)
     }
 
     fn update(&mut self, cx: &mut MapContext<M>, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
@@ -138,7 +138,7 @@ impl<M: Memory> Map<M> for Lpm {
             }
         };
         self.elements.insert(prefix, Element { slot, key: key.into() });
-        self.slots.write(cx, slot, value)
+        self.slots.write(cx, self.slots.address(slot), value)
     }
 
     fn delete(&mut self, _cx: &mut MapContext<M>, key: &[u8]) -> Result<(), Errno> {

@@ -9,6 +9,7 @@ pub mod array;
 pub mod bloom;
 pub mod create;
 pub mod hash;
+pub mod index;
 pub mod lpm;
 pub mod lru;
 pub mod pages;
@@ -183,7 +184,7 @@ pub trait Map<M: Memory>: CloneMap<M> {
         Err(Errno::ENOTSUPP)
     }
     /// The object at a key of a map of [`Reference`]s.
-    fn reference(&self, _key: &[u8]) -> Option<Reference> {
+    fn reference(&self, _arena: &Arena<M>, _key: &[u8]) -> Option<Reference> {
         None
     }
 
@@ -192,7 +193,7 @@ pub trait Map<M: Memory>: CloneMap<M> {
         false
     }
     /// The first key at or after a cursor (0 is the first), and the cursor past it.
-    fn key_from(&self, _cursor: u32, _key: &mut [u8]) -> Option<u32> {
+    fn key_from(&self, _arena: &Arena<M>, _cursor: u32, _key: &mut [u8]) -> Option<u32> {
         None
     }
 

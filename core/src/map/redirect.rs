@@ -36,7 +36,7 @@ fn program_of(value: &[u8]) -> Option<ProgramId> {
 impl Targets {
     /// An empty map.
     pub fn new(spec: MapSpec) -> Targets {
-        let slots = Slots::new(spec.value_size, 1, spec.max_entries);
+        let slots = Slots::new(spec.value_size, 0, 1, spec.max_entries);
         Targets { spec, elements: BTreeMap::new(), programs: BTreeMap::new(), slots }
     }
 
@@ -62,7 +62,7 @@ impl<M: Memory> Map<M> for Targets {
     }
     fn lookup(&mut self, cx: &mut MapContext<M>, key: &[u8], out: &mut [u8], _: u64) -> Result<(), Errno> {
         let slot = self.elements.get(&index(key)).ok_or(Errno::ENOENT)?;
-        self.slots.read(cx, *slot, out)
+        self.slots.read(cx, self.slots.address(*slot), out)
     }
 
     fn check_set(&self, key: &[u8], flags: u64) -> Result<(), Errno> {
@@ -100,7 +100,7 @@ impl<M: Memory> Map<M> for Targets {
             None => self.programs.remove(&index),
         };
         cx.released.extend(before.map(Reference::Program));
-        self.slots.write(cx, slot, value)
+        self.slots.write(cx, self.slots.address(slot), value)
     }
 
     fn delete(&mut self, cx: &mut MapContext<M>, key: &[u8]) -> Result<(), Errno> {

@@ -89,7 +89,7 @@ impl<M: Memory> Map<M> for ReferenceArray {
         cx.released.extend(self.slots.insert(index(key), to));
         Ok(())
     }
-    fn reference(&self, key: &[u8]) -> Option<Reference> {
+    fn reference(&self, _: &Arena<M>, key: &[u8]) -> Option<Reference> {
         self.slots.get(&index(key)).copied()
     }
     fn delete(&mut self, cx: &mut MapContext<M>, key: &[u8]) -> Result<(), Errno> {
@@ -129,8 +129,8 @@ impl ReferenceHash {
         ReferenceHash { hash: Hash::new(cx, spec, false, false), inner, by_slot: Vec::new() }
     }
 
-    fn at(&self, key: &[u8]) -> Option<&Reference> {
-        self.by_slot.get(self.hash.find(key)?.0 as usize)?.as_ref()
+    fn at<M: Memory>(&self, arena: &Arena<M>, key: &[u8]) -> Option<&Reference> {
+        self.by_slot.get(self.hash.find(arena, key)?.0 as usize)?.as_ref()
     }
 }
 
@@ -141,8 +141,8 @@ impl<M: Memory> Map<M> for ReferenceHash {
     fn inner(&self) -> Option<&MapSpec> {
         Some(&self.inner)
     }
-    fn lookup(&mut self, _: &mut MapContext<M>, key: &[u8], out: &mut [u8], _: u64) -> Result<(), Errno> {
-        show(self.at(key), out)
+    fn lookup(&mut self, cx: &mut MapContext<M>, key: &[u8], out: &mut [u8], _: u64) -> Result<(), Errno> {
+        show(self.at(cx.arena, key), out)
     }
     fn check_set(&self, _key: &[u8], _flags: u64) -> Result<(), Errno> {
         Ok(())
@@ -156,11 +156,11 @@ impl<M: Memory> Map<M> for ReferenceHash {
         cx.released.extend(self.by_slot[at].replace(to));
         Ok(())
     }
-    fn reference(&self, key: &[u8]) -> Option<Reference> {
-        self.at(key).copied()
+    fn reference(&self, arena: &Arena<M>, key: &[u8]) -> Option<Reference> {
+        self.at(arena, key).copied()
     }
     fn delete(&mut self, cx: &mut MapContext<M>, key: &[u8]) -> Result<(), Errno> {
-        let slot = self.hash.remove(key).ok_or(Errno::ENOENT)?;
+        let slot = self.hash.remove(cx.arena, key).ok_or(Errno::ENOENT)?;
         cx.released.extend(self.by_slot.get_mut(slot.0 as usize).and_then(Option::take));
         Ok(())
     }
@@ -170,11 +170,11 @@ impl<M: Memory> Map<M> for ReferenceHash {
     fn has_cursor(&self) -> bool {
         true
     }
-    fn key_from(&self, cursor: u32, key: &mut [u8]) -> Option<u32> {
-        <Hash as Map<M>>::key_from(&self.hash, cursor, key)
+    fn key_from(&self, arena: &Arena<M>, cursor: u32, key: &mut [u8]) -> Option<u32> {
+        self.hash.key_from(arena, cursor, key)
     }
-    fn program_lookup(&mut self, _cx: &mut MapContext<M>, key: &[u8]) -> Option<u32> {
-        handle(self.at(key)?)
+    fn program_lookup(&mut self, cx: &mut MapContext<M>, key: &[u8]) -> Option<u32> {
+        handle(self.at(cx.arena, key)?)
     }
     fn references(&self) -> Vec<Reference> {
         self.by_slot.iter().flatten().copied().collect()

@@ -214,7 +214,7 @@ fn next<M: Memory + 'static>(
     }
     let cursor = place.and_then(<[u8]>::first_chunk).map_or(0, |bytes| u32::from_le_bytes(*bytes));
     let mut key = vec![0; target.spec.key_size as usize];
-    let (map, _) = kernel.resources.map(target.id).ok_or(Errno::EBADF)?;
-    let after = map.key_from(cursor, &mut key).ok_or(Errno::ENOENT)?;
+    let (map, cx) = kernel.resources.map(target.id).ok_or(Errno::EBADF)?;
+    let after = map.key_from(cx.arena, cursor, &mut key).ok_or(Errno::ENOENT)?;
     Ok((key, after.to_le_bytes().to_vec()))
 }
