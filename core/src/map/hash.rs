@@ -142,7 +142,7 @@ impl Hash {
     /// A slot for a new element: in a map that evicts, perhaps one of what was not used lately.
     fn take_slot<M: Memory>(&mut self, cx: &mut MapContext<M>) -> Result<Slot, Errno> {
         let Some(lru) = &mut self.lru else {
-            if self.index.len() >= self.spec.max_entries as usize {
+            if self.index.elements() >= self.spec.max_entries as usize {
                 return Err(Errno::E2BIG);
             }
             return self.slots.take(cx);
