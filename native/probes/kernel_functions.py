@@ -229,6 +229,8 @@ for name, number in kernel.kernel_functions():
                 trust = "Trusted"
     for program_type, attach, target, flags in OTHERS:
         log = ask(zeros, program_type, attach, target, flags=flags)[1]
+        if "passed to trusted arg" in log:
+            trust = "Trusted"
         if ("is not allowed" not in log) != bool(allowed >> program_type & 1):
             others.append((program_type, attach))
     if not allowed and not others:

@@ -154,7 +154,7 @@ pub(super) const FACTS: &[(&str, u64, bool, Trusts, u16)] = &[
     ("bpf_skb_ct_alloc", 0x000000048, false, Nothing, ACQUIRES | NULL),
     ("bpf_skb_ct_lookup", 0x000000048, false, Nothing, ACQUIRES | NULL),
     ("bpf_sock_addr_set_sun_path", 0x00284a300, false, Nothing, 0),
-    ("bpf_sock_destroy", 0x000000000, false, Nothing, 0),
+    ("bpf_sock_destroy", 0x000000000, false, Trusted, 0),
     ("bpf_sock_ops_enable_tx_tstamp", 0x00284a300, false, Trusted, 0),
     ("bpf_strcasecmp", 0x1cfeffffe, false, Nothing, 0),
     ("bpf_strchr", 0x1cfeffffe, false, Nothing, 0),

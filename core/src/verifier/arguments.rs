@@ -223,9 +223,6 @@ impl<O: Observer> Verifier<O> {
         {
             return self.check_kernel_type(name, of, register, reg);
         }
-        if let (Arg::KernelType(_) | Arg::PerCpuVariable, false) = (arg, register.is_scalar()) {
-            return Err(not_built("a kernel object as an argument"));
-        }
         let name = register.type_name();
         let message = format_args!("R{} type={name} expected={}", reg.number(), expected(arg));
         Err(reject(Errno::EACCES, message).of(reg))

@@ -31,15 +31,12 @@ const TRUSTED_MEMBERS: &[(&str, &str)] = &[
     ("bpf_iter__task", "meta"),
     ("linux_binprm", "file"),
     ("file", "f_inode"),
-    ("vm_area_struct", "vm_file_trusted"),
 ];
 /// The same, which may be null.
 const TRUSTED_OR_NULL_MEMBERS: &[(&str, &str)] = &[
     ("bpf_iter__task", "task"),
     ("socket", "sk"),
     ("dentry", "d_inode"),
-    ("vm_area_struct", "vm_mm"),
-    ("vm_area_struct", "vm_file"),
 ];
 /// Members that RCU protects, never null.
 const RCU_MEMBERS: &[(&str, &str)] = &[
@@ -66,7 +63,7 @@ pub(super) fn walk(
     untrusted: bool,
 ) -> Result<(Found, Trust), (Errno, alloc::string::String)> {
     let mut trust = if untrusted { Trust::UNTRUSTED } else { Trust::NONE };
-    let (mut id, mut off) = (btf.resolve(of), off);
+    let (mut id, mut off, mut in_union) = (btf.resolve(of), off, false);
     'again: loop {
         let name = btf.name_of(id);
         let (total, members, union) = match btf.get(id) {
@@ -98,6 +95,7 @@ pub(super) fn walk(
         }
         if union && members.len() != 1 {
             trust = trust.with(Trust::UNTRUSTED);
+            in_union = true;
         }
         for member in members {
             if member.bit_size != 0 {
@@ -157,7 +155,8 @@ pub(super) fn walk(
                     return Ok((Found::PlainPointer, trust));
                 }
                 _ => {
-                    if off + size > end && !trust.has(Trust::UNTRUSTED) {
+                    // In a union it may be of another member.
+                    if off + size > end && !in_union {
                         let message = alloc::format!(
                             "access beyond the end of member {text} (mend:{end}) in struct {name} with off {off} size {size}"
                         );
@@ -281,7 +280,7 @@ impl<O: Observer> Verifier<O> {
     ) -> (Trust, bool) {
         let listed = |table: &[(&str, &str)]| table.contains(&(of, member));
         let tags = tags.with(walked);
-        let keep = tags.without(Trust::TRUSTED.with(Trust::RCU).with(Trust::UNTRUSTED));
+        let keep = tags.without(Trust::TRUSTED.with(Trust::RCU));
         if trust.has(Trust::UNTRUSTED) {
             return (Trust::UNTRUSTED, false);
         }
