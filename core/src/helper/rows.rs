@@ -156,9 +156,9 @@ const ELSEWHERE: &[(u64, Prototype)] = &[
         1 << 21 | 1 << 26 | 1 << 31,
         Prototype { number: 46, args: &[OrNull(&AnySocket)], ret: Ret::Integer, effects: NOTHING },
     ),
-    // Programs that watch socket options have the socket beside their context.
+    // Programs that watch socket options have the socket beside their context, a socket's operations have it alone.
     (
-        1 << 25,
+        1 << 25 | 1 << 27,
         Prototype {
             number: 49,
             args: &[AnySocket, Anything, Anything, IN, Size],
@@ -167,7 +167,7 @@ const ELSEWHERE: &[(u64, Prototype)] = &[
         },
     ),
     (
-        1 << 25,
+        1 << 25 | 1 << 27,
         Prototype {
             number: 57,
             args: &[AnySocket, Anything, Anything, OUT, Size],
@@ -215,7 +215,7 @@ const ELSEWHERE: &[(u64, Prototype)] = &[
         },
     ),
     (
-        1 << 31,
+        1 << 26 | 1 << 31,
         Prototype { number: 188, args: &[KernelType("xdp_buff")], ret: Ret::Integer, effects: NOTHING },
     ),
 ];
@@ -234,7 +234,7 @@ pub fn constant(number: i32) -> Option<u64> {
 }
 
 /// Program types that may name a helper, which then refuses them: `ENOTSUPP`.
-const UNSUPPORTED_IN: &[(i32, u64)] = &[(173, !(1 << 2 | 1 << 26))];
+const UNSUPPORTED_IN: &[(i32, u64)] = &[(173, !(1 << 2))];
 
 fn listed(table: &[(i32, u64)], number: i32, program_type: u32) -> bool {
     program_type < 64 && table.iter().any(|row| row.0 == number && row.1 >> program_type & 1 == 1)

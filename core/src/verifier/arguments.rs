@@ -10,7 +10,7 @@ use super::state::ReferenceKind;
 use super::typed::{Trust, TypeRef, TypeSource};
 use super::{Rejection, Verifier, not_built, policy, reject};
 use crate::errno::Errno;
-use crate::helper::{Arg, Callback, DynptrUse, MemoryAccess};
+use crate::helper::{Arg, Callback, DynptrUse, Facts, MemoryAccess};
 use crate::isa::Reg;
 use crate::map::types::flag as map_flag;
 use crate::object::btf::record::{FieldKind, PointerTag};
@@ -80,11 +80,25 @@ fn is_memory(register: &Register, access: MemoryAccess) -> bool {
     match register.kind {
         Kind::Stack { .. } | Kind::Packet | Kind::PacketMeta | Kind::MapValue(_) => true,
         Kind::MapKey(_) => access == MemoryAccess::Read,
+        Kind::Memory { kind: MemoryKind::UntrustedReadOnly, .. } => false,
         Kind::Memory { kind, .. } => kind != MemoryKind::ReadOnly || access == MemoryAccess::Read,
         Kind::Buffer { read_only } => !read_only || access == MemoryAccess::Read,
         Kind::Typed { trust, .. } => trust == Trust::TRUSTED,
         _ => false,
     }
+}
+
+/// Memory that a helper does not promise to read alone.
+fn is_written(arg: &Arg) -> bool {
+    match arg {
+        Arg::Memory(access) | Arg::FixedMemory { access, .. } => *access != MemoryAccess::Read,
+        Arg::MapKey | Arg::MapValue | Arg::UninitMapValue => true,
+        _ => false,
+    }
+}
+
+fn helper_name(helper: i32) -> &'static str {
+    Facts::of(helper).map_or("", |facts| facts.name)
 }
 
 fn accepts(arg: &Arg, register: &Register) -> bool {
@@ -153,7 +167,7 @@ impl<O: Observer> Verifier<O> {
         }
         let null = or_null && register.is_null();
         // A reference that is given back is one, or null for certain.
-        if release && register.maybe_null && matches!(register.kind, Kind::Typed { .. }) {
+        if or_null && release && register.maybe_null && matches!(register.kind, Kind::Typed { .. }) {
             let message = format_args!("Possibly NULL pointer passed to helper arg{}", reg.number());
             return Err(reject(Errno::EACCES, message).of(reg));
         }
@@ -162,6 +176,12 @@ impl<O: Observer> Verifier<O> {
             self.check_released(&register, reg)?;
         } else if !null {
             self.check_kind(arg, or_null, &register, reg)?;
+            if matches!(register.kind, Kind::Typed { .. }) && is_written(arg) {
+                let (name, r) = (helper_name(helper), reg.number());
+                let kind = register.type_name();
+                let message = format_args!("{name}() may write into memory pointed by R{r} type={kind}");
+                return Err(reject(Errno::EACCES, message).of(reg));
+            }
             if release && matches!(arg, Arg::Dynptr(_)) {
                 self.check_released_dynptr(&register, reg)?;
             } else if release {
@@ -492,6 +512,10 @@ impl<O: Observer> Verifier<O> {
                     return Err(reject(Errno::EACCES, "invalid zero-sized read").of(reg));
                 }
                 let uninit = access == MemoryAccess::Uninit;
+                if uninit && let Some(at) = self.dynptr_within(&pointer, off, size) {
+                    let message = format_args!("potential write to dynptr at off={at} disallowed");
+                    return Err(reject(Errno::EACCES, message).of(reg));
+                }
                 if let Some(from) = self.check_initialised(&pointer, reg, off, size, mode, uninit)? {
                     gathered.written = Some((pointer, from, size));
                 }

@@ -148,6 +148,12 @@ impl<O: Observer> Verifier<O> {
                 }
                 self.check_resources("tail_call", true)
             }
+            // bpf_dynptr_from_mem
+            197 if !matches!(self.state.register(Reg::R1).kind, Kind::MapValue(_)) => {
+                let name = self.state.register(Reg::R1).type_name();
+                let message = format_args!("Unsupported reg type {name} for bpf_dynptr_from_mem data");
+                Err(reject(Errno::EACCES, message))
+            }
             // bpf_get_local_storage
             81 if !self.state.register(Reg::R2).is_null() => {
                 Err(reject(Errno::EINVAL, "get_local_storage() doesn't support non-zero flags"))

@@ -208,6 +208,16 @@ impl<O: Observer> Verifier<O> {
         Ok(())
     }
 
+    /// The first byte of a dynptr that lies where a helper would write whatever is there.
+    pub(super) fn dynptr_within(&self, pointer: &Register, off: i64, size: i64) -> Option<i64> {
+        let Kind::Stack { frame } = pointer.kind else { return None };
+        let at = off + pointer.var.as_constant()? as i64;
+        (at.max(-512)..(at + size).min(0)).find(|at| {
+            let number = ((-at - 1) / 8) as usize;
+            self.state.frames[usize::from(frame)].slot(number).bytes[7] == Byte::Dynptr
+        })
+    }
+
     fn forget_dynptr(&mut self, frame: usize, slot: usize, id: u32) {
         for number in [slot, slot - 1] {
             self.state.frames[frame].stack[number] = Slot::EMPTY;

@@ -159,6 +159,9 @@ impl<O: Observer> Verifier<O> {
         };
         let at = i64::from(register.offset) + variable as i64;
         let fields = self.fields_behind(register);
+        if !fields.iter().any(|f| matches!(f.kind, FieldKind::Pointer { .. })) {
+            return Err(reject(Errno::EINVAL, format_args!("R{r} has no valid kptr")).of(reg));
+        }
         let found = fields.iter().find_map(|f| match f.kind {
             FieldKind::Pointer { tag, of } if i64::from(f.offset) == at => Some((tag, of)),
             _ => None,

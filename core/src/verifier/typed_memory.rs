@@ -26,18 +26,11 @@ pub(super) enum Found {
 
 /// Fields whose pointers a trusted pointer's walk keeps trusted: structure and member. Facts of the running
 /// kernel, as the recorded logs show them.
-const TRUSTED_MEMBERS: &[(&str, &str)] = &[
-    ("bpf_iter_meta", "seq"),
-    ("bpf_iter__task", "meta"),
-    ("linux_binprm", "file"),
-    ("file", "f_inode"),
-];
+const TRUSTED_MEMBERS: &[(&str, &str)] =
+    &[("bpf_iter_meta", "seq"), ("bpf_iter__task", "meta"), ("linux_binprm", "file"), ("file", "f_inode")];
 /// The same, which may be null.
-const TRUSTED_OR_NULL_MEMBERS: &[(&str, &str)] = &[
-    ("bpf_iter__task", "task"),
-    ("socket", "sk"),
-    ("dentry", "d_inode"),
-];
+const TRUSTED_OR_NULL_MEMBERS: &[(&str, &str)] =
+    &[("bpf_iter__task", "task"), ("socket", "sk"), ("dentry", "d_inode")];
 /// Members that RCU protects, never null.
 const RCU_MEMBERS: &[(&str, &str)] = &[
     ("task_struct", "cpus_ptr"),
