@@ -108,8 +108,8 @@ impl<O: Observer> Verifier<O> {
             && src == Operand::Imm(0)
             && matches!(op, JumpOp::Eq | JumpOp::Ne)
             && a.maybe_null;
-        let in_packet = |r: &Register| r.is_packet() || r.kind == Kind::PacketEnd;
-        let within_packet = width == Width::W64 && in_packet(&a) && in_packet(&b);
+        let orders = matches!(op, JumpOp::Gt | JumpOp::Ge | JumpOp::Lt | JumpOp::Le);
+        let within_packet = width == Width::W64 && orders && (is_below(&a, &b) || is_below(&b, &a));
         let linked = self.collect_linked(&a, &b, src_reg.is_some());
         if linked.len() > 1 {
             self.linked.push(linked.clone());
@@ -310,6 +310,14 @@ fn decide_null(state: &mut State, decided: &Register, null: bool, present: Kind,
     });
 }
 
+/// Whether the one may be compared with the other as with an end: a packet pointer with the packet's end, one
+/// into the meta data with the packet's start.
+fn is_below(x: &Register, y: &Register) -> bool {
+    let starts =
+        |r: &Register| r.kind == Kind::Packet && r.offset == 0 && r.id == 0 && r.var.as_constant() == Some(0);
+    (x.kind == Kind::Packet && y.kind == Kind::PacketEnd) || (x.kind == Kind::PacketMeta && starts(y))
+}
+
 /// A comparison with the packet's end says how many bytes are there.
 fn learn_packet_range(
     op: JumpOp,
@@ -320,15 +328,10 @@ fn learn_packet_range(
     followed: &mut State,
     taken: &mut State,
 ) {
-    let starts =
-        |r: &Register| r.kind == Kind::Packet && r.offset == 0 && r.id == 0 && r.var.as_constant() == Some(0);
-    let below = |x: &Register, y: &Register| {
-        (x.kind == Kind::Packet && y.kind == Kind::PacketEnd) || (x.kind == Kind::PacketMeta && starts(y))
-    };
     // Written as "packet op end".
-    let (op, packet, reg) = if below(a, b) {
+    let (op, packet, reg) = if is_below(a, b) {
         (op, a, dst)
-    } else if below(b, a) {
+    } else if is_below(b, a) {
         (swapped(op), b, src)
     } else {
         return;

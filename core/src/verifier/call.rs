@@ -102,7 +102,7 @@ impl<O: Observer> Verifier<O> {
             self.check_map_use(number, map)?;
         }
         if let Some((pointer, from, size)) = gathered.written {
-            self.clobber_stack(&pointer, from, size);
+            self.clobber_stack(&pointer, from, size)?;
         }
         if let Some(released) = gathered.released.filter(|r| !r.is_null()) {
             self.release(released.reference)?;

@@ -227,12 +227,15 @@ impl<O: Observer> Verifier<O> {
     }
 
     /// A dynptr whose reference the call gives back has one.
-    pub(super) fn check_released_dynptr(&self, register: &Register, reg: Reg) -> Result<(), Rejection> {
+    pub(super) fn check_released_dynptr(&mut self, register: &Register, reg: Reg) -> Result<(), Rejection> {
         let refuse = |text: core::fmt::Arguments| Err(reject(Errno::EINVAL, text).of(reg));
         if !matches!(register.kind, Kind::Stack { .. }) {
             return refuse(format_args!("cannot release unowned const bpf_dynptr"));
         }
-        let place = self.dynptr_place(register, reg).ok().flatten();
+        let place = self.dynptr_place(register, reg).unwrap_or_else(|rejection| {
+            self.say_rejection(&rejection);
+            None
+        });
         let referenced =
             place.is_some_and(|(frame, slot)| self.state.frames[frame].slot(slot).spilled.reference != 0);
         match referenced {

@@ -281,7 +281,7 @@ impl<O: Observer> Verifier<O> {
         let off = i64::from(register.offset);
         let from = self.check_initialised(register, reg, off, size, super::memory::Mode::Write, true)?;
         if let Some(from) = from {
-            self.clobber_stack(register, from, size);
+            self.clobber_stack(register, from, size)?;
         }
         Ok(())
     }

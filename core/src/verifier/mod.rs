@@ -384,7 +384,7 @@ impl<O: Observer> Verifier<O> {
     pub fn new(input: Input, environment: &mut dyn Environment, observer: O) -> Verifier<O> {
         let len = input.code.len();
         let mut verifier = Verifier {
-            insns: decode(&input.code),
+            insns: decode_program(&input.code),
             marks: vec![Marks::default(); len],
             seen: vec![Seen::default(); len],
             functions: Vec::new(),
@@ -558,17 +558,6 @@ impl<O: Observer> Verifier<O> {
         self.log_statistics(result.is_ok());
         self.done = Some(result);
     }
-}
-
-/// As [`decode_program`]; the kernel does not look at an exit's offset.
-fn decode(code: &[RawInsn]) -> Vec<Result<Insn, DecodeError>> {
-    let mut insns = decode_program(code);
-    for (insn, raw) in insns.iter_mut().zip(code) {
-        if insn.is_err() && matches!(raw, RawInsn { code: 0x95, dst: 0, src: 0, imm: 0, .. }) {
-            *insn = Ok(Insn::Exit);
-        }
-    }
-    insns
 }
 
 /// Reads bytes of a constant as a number, little-endian.

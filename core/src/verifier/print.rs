@@ -118,7 +118,8 @@ pub fn write_register(r: &Register, frame: usize, names: &Names, out: &mut impl 
     }
     if let Kind::Memory { size, .. } = r.kind {
         parts.next()?;
-        write!(parts.out, "sz={size}")?;
+        parts.out.write_str("sz=")?;
+        write_unsigned(size.into(), parts.out)?;
     }
     if let Kind::DynptrPointer(kind) = r.kind {
         parts.next()?;

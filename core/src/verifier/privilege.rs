@@ -92,7 +92,7 @@ impl<O: Observer> Verifier<O> {
             Kind::MapValue(map) => {
                 let region = Region::MapValue(map);
                 let checked = self.check_region(region, result, dst, offset, 1, false);
-                let checked = checked.and_then(|()| self.check_fields(map, result, offset, 1, true));
+                let checked = checked.and_then(|()| self.check_fields(map, result, offset, 1, false));
                 let Err(outside) = checked else { return Ok(()) };
                 let _ = writeln!(self.log, "{}", outside.message);
                 let message = format_args!(

@@ -114,6 +114,12 @@ impl<O: Observer> Verifier<O> {
         let (number, first) = place(off);
         let slot = self.state.frames[frame].slot(number);
         let mut from_slot = false;
+        if slot.is_spill()
+            && !slot.spilled.is_scalar()
+            && (bytes != 8 || slot.bytes.iter().any(|b| *b != Byte::Spill))
+        {
+            return Err(reject(Errno::EACCES, "invalid size of register fill").of(base));
+        }
         if !self.input.perfmon {
             self.check_readable(pointer, None, off, bytes, dst.is_some())?;
         }
@@ -127,9 +133,6 @@ impl<O: Observer> Verifier<O> {
         let loaded = if slot.is_spill() {
             let spilled_bytes = slot.bytes.iter().filter(|b| **b == Byte::Spill).count() as i64;
             if bytes != 8 || spilled_bytes != 8 {
-                if !slot.spilled.is_scalar() {
-                    return Err(reject(Errno::EACCES, "invalid size of register fill").of(base));
-                }
                 if bytes <= spilled_bytes && off % 8 == 0 {
                     from_slot = true;
                     if bytes == 4 && spilled_bytes == 4 && slot.spilled.width() <= 32 {
@@ -443,8 +446,13 @@ impl<O: Observer> Verifier<O> {
             None => (pointer.var.smin + off, pointer.var.smax + off),
         };
         if uninit && known.is_some() {
-            if !self.input.perfmon {
-                self.check_no_pointers(frame, min, min + size)?;
+            let is_dynptr = |at: &i64| {
+                let (number, byte) = place(*at);
+                self.state.frames[frame].slot(number).bytes[byte] == Byte::Dynptr
+            };
+            if let Some(at) = (min..min + size).find(is_dynptr) {
+                let message = format_args!("potential write to dynptr at off={at} disallowed");
+                return Err(reject(Errno::EACCES, message).of(reg));
             }
             return Ok(Some(min));
         }
@@ -472,8 +480,19 @@ impl<O: Observer> Verifier<O> {
     }
 
     /// The bytes of the current frames' stack that a helper wrote are unknown.
-    pub(super) fn clobber_stack(&mut self, pointer: &Register, from: i64, size: i64) {
+    ///
+    /// # Errors
+    /// `EACCES` where it would overwrite a pointer, and the loader may not see those.
+    pub(super) fn clobber_stack(
+        &mut self,
+        pointer: &Register,
+        from: i64,
+        size: i64,
+    ) -> Result<(), Rejection> {
         let frame = frame_of(pointer);
+        if !self.input.perfmon {
+            self.check_no_pointers(frame, from, from + size)?;
+        }
         self.bar_store(frame, from, size, false);
         for at in from..from + size {
             let (number, byte) = place(at);
@@ -485,6 +504,7 @@ impl<O: Observer> Verifier<O> {
             slot.spilled = Register::UNINITIALISED;
             slot.bytes[byte] = Byte::Misc;
         }
+        Ok(())
     }
 
     /// The constant that a key on the stack is, where it is one: of `size` bytes.

@@ -69,7 +69,8 @@ impl<O: Observer> Verifier<O> {
         }
         self.log_instruction();
         self.observer.step(pc, &self.state, self.line_end.map_or(0, |(end, len)| end - len));
-        self.seen[pc.index()].walked = true;
+        // What is reached by guess alone is taken out as dead code.
+        self.seen[pc.index()].walked |= !self.state.speculative;
         self.previous = Some(pc);
         let instance = self.state.frame().instance;
         if self.state.speculative && self.barriers().before {
