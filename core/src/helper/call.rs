@@ -45,6 +45,26 @@ pub struct RunContext {
     pub redirected: Option<u32>,
 }
 
+/// Offsets from here on are relative to the network header (`SKF_NET_OFF`), …
+const NETWORK: i64 = -0x10_0000;
+/// … and from here on to the link-layer header (`SKF_LL_OFF`).
+const LINK_LAYER: i64 = -0x20_0000;
+
+impl Packet {
+    /// Where a legacy packet load of `len` bytes reads; `None` outside of the packet.
+    pub fn place(&self, offset: i64, len: u32) -> Option<u64> {
+        let offset = i64::from(offset as i32);
+        let (base, offset) = match offset {
+            0.. => (self.data, offset),
+            NETWORK.. => (self.network, offset - NETWORK),
+            LINK_LAYER.. => (self.mac, offset - LINK_LAYER),
+            _ => return None,
+        };
+        let start = u64::from(base) + offset as u64;
+        (start >= self.head.into() && start + u64::from(len) <= self.end.into()).then_some(start)
+    }
+}
+
 impl RunContext {
     /// Writes the packet's place into the context.
     ///

@@ -24,6 +24,17 @@ pub fn redirect<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
     Ok(done)
 }
 
+/// `struct bpf_sock *bpf_sk_lookup_tcp(ctx, tuple, tuple_size, netns, flags)` and its siblings: there is no socket
+/// to be found.
+pub fn no_socket<M: Memory>(_: &mut Call<M>) -> Result<u64, HelperFault> {
+    Ok(0)
+}
+
+/// `long bpf_sk_release(sock)`
+pub fn release_socket<M: Memory>(_: &mut Call<M>) -> Result<u64, HelperFault> {
+    Ok(0)
+}
+
 /// `long bpf_check_mtu(ctx, ifindex, mtu_len, len_diff, flags)`
 pub fn check_mtu<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
     /// `BPF_MTU_CHK_RET_FRAG_NEEDED`

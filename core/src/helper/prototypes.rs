@@ -9,8 +9,6 @@ use super::MemoryAccess::{Read, ReadWrite, Uninit};
 use super::rows::{MOVES, NOTHING, PACKET};
 use super::{Callback, Effects, Prototype, Ret};
 
-/// A look-up of a socket, which has to be given back; the tuple may lie in the packet.
-const LOOKS_UP: Effects = Effects { acquires: true, takes_packet: true, ..NOTHING };
 /// The result is the first argument, seen as another type.
 const CASTS: Effects = Effects { casts: true, ..NOTHING };
 const SLEEPS: Effects = Effects { sleeps: true, ..NOTHING };
@@ -24,7 +22,6 @@ const STACK_OR_NULL: Arg = OrNull(&Stack);
 const MAP_VALUE_OR_NULL: Arg = OrNull(&MapValue);
 const TASK_OR_NULL: Arg = OrNull(&KernelType("task_struct"));
 const CGROUP_OR_NULL: Arg = OrNull(&KernelType("cgroup"));
-const RELEASED_SOCKET: Arg = Release(&AnySocket);
 const NUMBER: Arg = FixedMemory { size: 8, align: 8, access: Uninit };
 const HEADER4: Arg = FixedMemory { size: 20, align: 1, access: Read };
 const HEADER6: Arg = FixedMemory { size: 40, align: 1, access: Read };
@@ -75,16 +72,12 @@ pub(super) const PROTOTYPES: &[Prototype] = &[
     row(81, &[ConstMap, Anything], Ret::MapValue, NOTHING),
     row(82, &[Context, ConstMap, MapKey, Anything], Ret::Integer, NOTHING),
     row(83, &[Context, Anything], Ret::Integer, NOTHING),
-    row(84, &[Context, IN, SizeOrZero, Anything, Anything], Ret::SocketOrNull, LOOKS_UP),
-    row(85, &[Context, IN, SizeOrZero, Anything, Anything], Ret::SocketOrNull, LOOKS_UP),
-    row(86, &[RELEASED_SOCKET], Ret::Integer, NOTHING),
     row(90, &[Context, Anything, Anything, Anything], Ret::Integer, MOVES),
     row(91, &[Context, Anything, Anything, Anything], Ret::Integer, MOVES),
     row(95, &[SocketCommon], Ret::SocketOrNull, CASTS),
     row(96, &[SocketCommon], Ret::TcpSocketOrNull, CASTS),
     row(97, &[Context], Ret::Integer, NOTHING),
     row(98, &[SocketCommon], Ret::SocketOrNull, NOTHING),
-    row(99, &[Context, IN, SizeOrZero, Anything, Anything], Ret::SocketCommonOrNull, LOOKS_UP),
     row(100, &[AnySocket, IN, Size, IN, Size], Ret::Integer, PACKET),
     row(101, &[Context, INOUT, Size, Anything], Ret::Integer, NOTHING),
     row(102, &[Context, OUT, Size], Ret::Integer, NOTHING),

@@ -26,6 +26,9 @@ const OUT_OR_NULL: Arg = OrNull(&OUT);
 const CONTEXT_OR_NULL: Arg = OrNull(&Context);
 const NUMBER: Arg = FixedMemory { size: 8, align: 8, access: Uninit };
 const ACQUIRES: Effects = Effects { acquires: true, ..NOTHING };
+/// A look-up of a socket, which has to be given back; the tuple may lie in the packet.
+const LOOKS_UP: Effects = Effects { acquires: true, takes_packet: true, ..NOTHING };
+const RELEASED_SOCKET: Arg = Release(&AnySocket);
 const RELEASED_RECORD: Arg = Release(&RingBufferRecord);
 const RELEASED_DYNPTR: Arg = Release(&Dynptr(DynptrUse::Ringbuf));
 const RELEASED_POINTER: Arg = Release(&KernelType(""));
@@ -104,11 +107,15 @@ helpers! {
     65 => xdp::xdp_adjust_tail, [Context, Anything] -> Ret::Integer, MOVES;
     68 => skb::skb_load_bytes_relative, [Context, Anything, OUT, Size, Anything] -> Ret::Integer, NOTHING;
     80 => net::one, [] -> Ret::Integer, NOTHING;
+    84 => net::no_socket, [Context, IN, SizeOrZero, Anything, Anything] -> Ret::SocketOrNull, LOOKS_UP;
+    85 => net::no_socket, [Context, IN, SizeOrZero, Anything, Anything] -> Ret::SocketOrNull, LOOKS_UP;
+    86 => net::release_socket, [RELEASED_SOCKET] -> Ret::Integer, NOTHING;
     87 => map::push, [ConstMap, MapValue, Anything] -> Ret::Integer, PACKET;
     88 => map::pop, [ConstMap, UninitMapValue] -> Ret::Integer, NOTHING;
     89 => map::peek, [ConstMap, UninitMapValue] -> Ret::Integer, NOTHING;
     93 => map::lock, [SpinLock] -> Ret::Void, NOTHING;
     94 => map::lock, [SpinLock] -> Ret::Void, NOTHING;
+    99 => net::no_socket, [Context, IN, SizeOrZero, Anything, Anything] -> Ret::SocketCommonOrNull, LOOKS_UP;
     105 => string::strtol, [IN, Size, Anything, NUMBER] -> Ret::Integer, NOTHING;
     106 => string::strtoul, [IN, Size, Anything, NUMBER] -> Ret::Integer, NOTHING;
     112 => trace::probe_read_user, [OUT, SizeOrZero, Anything] -> Ret::Integer, NOTHING;

@@ -8,6 +8,7 @@ use super::machine::{Flow, Machine, TrapKind};
 use crate::arena::{Memory, ObjectKind};
 use crate::errno::Errno;
 use crate::helper::kernel::dynptr::{Dynptr, Over};
+use crate::helper::kernel::{Layout, tree};
 use crate::helper::{Call, Callback, HelperFault, RunContext, error};
 use crate::isa::Pc;
 use crate::map::MapId;
@@ -27,6 +28,8 @@ pub(super) struct Pending {
     depth: usize,
     /// Its slot.
     pc: Pc,
+    /// Its r1 to r5.
+    arguments: [u64; 5],
     /// The function's first slot.
     start: u64,
     /// What every turn is given.
@@ -41,9 +44,22 @@ pub(super) struct Pending {
 /// What the turns go over.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Turns {
-    Numbers { end: u64 },
-    Elements { map: MapId, handle: u64, key: Option<Vec<u8>>, cursor: u32 },
-    Samples { map: MapId },
+    Numbers {
+        end: u64,
+    },
+    Elements {
+        map: MapId,
+        handle: u64,
+        key: Option<Vec<u8>>,
+        cursor: u32,
+    },
+    Samples {
+        map: MapId,
+    },
+    /// Comparisons with nodes of a tree on the way down.
+    Nodes {
+        with: u64,
+    },
 }
 
 /// What a call that may call back does next.
@@ -103,6 +119,7 @@ impl Machine {
         let pending = |over, start, context, buffer| Pending {
             depth: self.depth(),
             pc: self.pc,
+            arguments: [r1, r2, r3, r4, r5],
             start,
             context,
             turns: 0,
@@ -140,6 +157,57 @@ impl Machine {
         })
     }
 
+    /// Begins or continues `bpf_rbtree_add_impl(root, node, less, meta, off)`.
+    pub(super) fn add_to_tree<M: Memory>(
+        &mut self,
+        layout: &Layout,
+        resources: &mut Resources<M>,
+        run: &mut RunContext,
+    ) -> Result<Flow, TrapKind> {
+        let (depth, pc, less) = (self.depth(), self.pc, self.registers[0] != 0);
+        let returned = self.pending.pop_if(|pending| pending.depth == depth && pending.pc == pc);
+        let mut args = [0; 5];
+        args.copy_from_slice(&self.registers[1..6]);
+        let call = &mut Call { args, resources, run };
+        let next = match returned {
+            Some(Pending { over: Turns::Nodes { with }, .. }) => {
+                tree::continue_add(call, with, less).map(|next| next.ok_or(0))
+            }
+            _ => {
+                self.helper_calls += 1;
+                tree::begin_add(call, layout)
+            }
+        };
+        let with = match next.map_err(TrapKind::Helper)? {
+            Ok(with) => with,
+            Err(value) => {
+                self.registers[0] = value;
+                return Ok(Flow::Next);
+            }
+        };
+        let [_, node, start, ..] = args;
+        let over = Turns::Nodes { with };
+        self.pending.push(Pending {
+            depth,
+            pc,
+            arguments: args,
+            start,
+            context: 0,
+            turns: 0,
+            over,
+            buffer: 0,
+        });
+        let flow = self.call_from(pc.0, start as i64)?;
+        self.registers[1..3].copy_from_slice(&[node, with]);
+        Ok(flow)
+    }
+
+    /// The arguments of the call at a slot of this frame, where it has called back.
+    pub(super) fn arguments_of_pending(&self, pc: u32) -> Option<[u64; 5]> {
+        let pending = self.pending.last()?;
+        (pending.depth == self.depth() && pending.pc.0 == pc).then_some(pending.arguments)
+    }
+
     /// Ends what is pending in frames from a depth on.
     pub(super) fn forget_pending<M: Memory>(&mut self, depth: usize, resources: &mut Resources<M>) {
         while let Some(pending) = self.pending.pop_if(|pending| pending.depth >= depth) {
@@ -168,6 +236,7 @@ impl Pending {
                 }
                 element.map(|value| [handle, address, value.into(), self.context])
             }
+            Turns::Nodes { .. } => None,
             Turns::Samples { .. } if turn >= MOST_SAMPLES => None,
             Turns::Samples { map } => {
                 let ring = resources.map(*map).and_then(|(map, cx)| Some((map.ring()?, cx)));

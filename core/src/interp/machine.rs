@@ -432,13 +432,18 @@ impl Machine {
         let caller = self.callers.pop()?;
         [r[6], r[7], r[8], r[9]] = caller.saved;
         r[10] = r[10].wrapping_add(FRAME_LEN.into());
-        let replaced = !self.replaced.is_empty() && self.restore_image();
+        let special = !(self.replaced.is_empty() && self.pending.is_empty());
+        let replaced = special && self.restore(caller.back, r);
         Some((caller.back, replaced))
     }
 
-    /// After the end of a frame: whether its caller has another image, which is then in hand.
+    /// After the end of a frame: whether its caller has another image, which is then in hand. Where the caller
+    /// called back, it has its arguments again.
     #[cold]
-    fn restore_image(&mut self) -> bool {
+    fn restore(&mut self, back: u32, r: &mut [u64; 256]) -> bool {
+        if let Some(arguments) = self.arguments_of_pending(back) {
+            r[1..6].copy_from_slice(&arguments);
+        }
         let ended = self.callers.len() + 1;
         let Some((_, image)) = self.replaced.pop_if(|(depth, _)| *depth == ended) else { return false };
         self.image = image;
@@ -457,6 +462,9 @@ impl Machine {
         let function = site.function.ok_or(TrapKind::NotBuilt(site.name))?;
         if function == Function::Throw {
             return self.throw(image, resources);
+        }
+        if function == Function::RbtreeAdd {
+            return self.add_to_tree(&site.object, resources, run);
         }
         let mut args = [0; 5];
         args.copy_from_slice(&self.registers[1..6]);
@@ -609,15 +617,13 @@ impl Machine {
         let Some(packet) = run.packet else {
             return Err(TrapKind::NotBuilt("a packet load without a packet"));
         };
-        let (start, end) = (i64::from(packet.data), i64::from(packet.end));
-        let address = start + offset;
-        if offset < 0 || address + i64::from(size.bytes()) > end {
+        let Some(address) = packet.place(offset, size.bytes()) else {
             self.registers[0] = 0;
             self.forget_pending(0, resources);
             self.callers.clear();
             return Ok(Flow::Exit);
-        }
-        let value = resources.arena.memory().load(address as u64, size)?;
+        };
+        let value = resources.arena.memory().load(address, size)?;
         self.registers[0] = byte_swap(crate::isa::ByteOrder::Big, size, value);
         Ok(Flow::Next)
     }

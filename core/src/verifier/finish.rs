@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 
 use super::observer::Observer;
-use super::register::Kind;
+use super::register::{Kind, MemoryKind};
 use super::state::{MAX_FRAMES, MAX_STACK};
+use super::typed::{TypeRef, TypeSource};
 use super::walk::TAIL_CALL;
 use super::{Rejection, Seen, Verifier, cfg, policy, reject, tracing};
 use crate::errno::Errno;
@@ -183,6 +184,9 @@ impl<O: Observer> Verifier<O> {
         }
         let access = |seen: &Seen| match seen.pointer {
             Some(Kind::Arena) => Access::ArenaMap,
+            // What the kernel's own pointers lead to may be gone, or have never been.
+            Some(Kind::Memory { kind: MemoryKind::UntrustedReadOnly, .. }) => Access::Probe,
+            Some(Kind::Typed { of: TypeRef { source: TypeSource::Kernel, .. }, .. }) => Access::Probe,
             _ => Access::Normal,
         };
         let access = self.seen.iter().map(access).collect();

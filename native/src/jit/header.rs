@@ -88,12 +88,8 @@ fn load_packet(
     offset: i64,
     size: Size,
 ) -> Option<Answer> {
-    let packet = run.packet?;
-    let address = i64::from(packet.data) + offset;
-    if offset < 0 || address + i64::from(size.bytes()) > i64::from(packet.end) {
-        return None;
-    }
-    let value = resources.arena.memory().load(address as u64, size).ok()?;
+    let address = run.packet?.place(offset, size.bytes())?;
+    let value = resources.arena.memory().load(address, size).ok()?;
     let value = value.swap_bytes() >> (64 - size.bits());
     Some(Answer { value, status: Status::Done as u64 })
 }

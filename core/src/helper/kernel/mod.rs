@@ -10,6 +10,7 @@ mod iterator;
 mod object;
 mod section;
 mod string;
+pub mod tree;
 
 use super::call::{Call, HelperFault};
 use crate::arena::Memory;
@@ -47,6 +48,8 @@ macro_rules! kernel_functions {
             $($variant,)*
             /// `bpf_throw`: the machine ends the frames.
             Throw,
+            /// `bpf_rbtree_add_impl`: the machine calls back to compare.
+            RbtreeAdd,
         }
 
         impl Function {
@@ -55,6 +58,7 @@ macro_rules! kernel_functions {
                 match name {
                     $($name => Some(Function::$variant),)*
                     "bpf_throw" => Some(Function::Throw),
+                    "bpf_rbtree_add_impl" => Some(Function::RbtreeAdd),
                     _ => None,
                 }
             }
@@ -71,7 +75,7 @@ macro_rules! kernel_functions {
         ) -> Result<u64, HelperFault> {
             match function {
                 $(Function::$variant => $run(call, site),)*
-                Function::Throw => Ok(0),
+                Function::Throw | Function::RbtreeAdd => Ok(0),
             }
         }
     };
@@ -104,6 +108,13 @@ kernel_functions! {
     ListPopBack "bpf_list_pop_back" => object::pop_back;
     ListFront "bpf_list_front" => object::front;
     ListBack "bpf_list_back" => object::back;
+    RbtreeRemove "bpf_rbtree_remove" => tree::remove;
+    RbtreeFirst "bpf_rbtree_first" => tree::first;
+    RbtreeRoot "bpf_rbtree_root" => tree::top;
+    RbtreeLeft "bpf_rbtree_left" => tree::left;
+    RbtreeRight "bpf_rbtree_right" => tree::right;
+    RdonlyCast "bpf_rdonly_cast" => section::same;
+    StreamVprintk "bpf_stream_vprintk_impl" => section::print;
     DynptrFromSkb "bpf_dynptr_from_skb" => dynptr::from_packet;
     DynptrFromXdp "bpf_dynptr_from_xdp" => dynptr::from_packet;
     DynptrSlice "bpf_dynptr_slice" => dynptr::slice;

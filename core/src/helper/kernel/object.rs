@@ -33,7 +33,11 @@ fn count<M: Memory>(call: &mut Call<M>, object: u64, layout: &Layout, by: i32) -
 }
 
 /// Gives one reference to an object back; with the last one it goes.
-fn give_back<M: Memory>(call: &mut Call<M>, object: u64, layout: &Layout) -> Result<(), HelperFault> {
+pub(super) fn give_back<M: Memory>(
+    call: &mut Call<M>,
+    object: u64,
+    layout: &Layout,
+) -> Result<(), HelperFault> {
     if count(call, object, layout, -1)? == 0 {
         call.resources.arena.release(object as u32);
     }
