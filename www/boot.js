@@ -10,3 +10,8 @@ try {
   document.getElementById("boot").textContent =
     `The page could not be started (${error}). It needs a browser with WebAssembly: Chromium 123, Firefox 120, Safari 17.5, or newer.`;
 }
+
+// Kept for a visit without a network, once the page has all that it needs itself.
+const keep = () => navigator.serviceWorker?.register("./offline.js").catch(() => {});
+if (globalThis.requestIdleCallback) requestIdleCallback(keep, { timeout: 4000 });
+else setTimeout(keep, 2000);

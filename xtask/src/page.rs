@@ -20,7 +20,41 @@ pub fn build() -> Result<PathBuf> {
     let folder = root().join("dist");
     name_by_content(&folder)?;
     add_compilers(&folder)?;
+    list_for_offline(&folder)?;
     Ok(folder)
+}
+
+/// Puts the list of the page's files into its service worker.
+fn list_for_offline(folder: &Path) -> Result<()> {
+    let mut files = vec![String::new()];
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(at) = folders.pop() {
+        for entry in fs::read_dir(at)? {
+            let path = entry?.path();
+            let name = path.strip_prefix(folder)?.to_string_lossy().into_owned();
+            // The compilers are megabytes, which their own worker keeps once they are asked for.
+            let own = name == "offline.js" || name == "index.html" || name.ends_with(".gz");
+            match path.is_dir() {
+                true => folders.push(path),
+                false if own => {}
+                false => files.push(name),
+            }
+        }
+    }
+    // The empty name is the page itself.
+    files.sort();
+    let mut all = Vec::new();
+    for name in &files {
+        all.extend(fs::read(folder.join(if name.is_empty() { "index.html" } else { name }))?);
+    }
+    let files: Vec<String> = files.iter().map(|name| format!("./{name}")).collect();
+    let path = folder.join("offline.js");
+    let text = fs::read_to_string(&path)?;
+    let list = format!("const FILES = {files:?};");
+    ensure!(text.contains("const FILES = [];"), "offline.js has no place for the list");
+    let text = text.replace("const FILES = [];", &list).replace("VERSION", &format!("{:016x}", fnv1a(&all)));
+    fs::write(&path, text)?;
+    Ok(())
 }
 
 /// Puts the C compilers beside the page, and their worker's name into it.
