@@ -57,15 +57,14 @@ for number, name, gpl, allowed in rows:
 print("];")
 
 print("""
-/// Where an attach type changes who may call what: program type, attach types, and the helpers that these may
-/// call and the type's other programs may not.
+/// Where an attach type says the opposite of the program type: program type, attach types, and the helpers.
 #[rustfmt::skip]
 pub(super) const BY_ATTACH_TYPE: &[(u32, &[u32], &[i32])] = &[""")
 for program_type, attach_types in (ATTACH_TYPES | {TRACING: (28,)}).items():
     same = {}
     for attach in attach_types:
         more = [n for n, _, _, allowed in rows
-                if not allowed >> program_type & 1 and may_call(program_type, n, attach)]
+                if bool(allowed >> program_type & 1) != may_call(program_type, n, attach)]
         if more:
             same.setdefault(tuple(more), []).append(attach)
     for more, attach_types in same.items():

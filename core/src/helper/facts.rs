@@ -221,13 +221,13 @@ pub(super) const FACTS: &[Facts] = &[
     Facts { number: 211, name: "bpf_cgrp_storage_delete", gpl_only: false, programs: 0x1c7effffe },
 ];
 
-/// Where an attach type changes who may call what: program type, attach types, and the helpers that these may
-/// call and the type's other programs may not.
+/// Where an attach type says the opposite of the program type: program type, attach types, and the helpers.
 #[rustfmt::skip]
 pub(super) const BY_ATTACH_TYPE: &[(u32, &[u32], &[i32])] = &[
     (18, &[10, 11], &[64]),
+    (18, &[19, 20, 29, 30, 31, 32, 51, 52, 53], &[186, 187]),
     (25, &[22], &[49, 57]),
-    (26, &[28], &[126, 127, 150]),
+    (26, &[28], &[126, 127, 150, 174]),
 ];
 
 /// What programs of the kernel's tables of operations may call: the table, the members where that is so, and the

@@ -63,10 +63,11 @@ impl Facts {
 
     /// Whether programs of the type and with the expected attach type may call it.
     pub fn allows(&self, program_type: u32, attach_type: u32) -> bool {
-        (program_type < 64 && self.programs >> program_type & 1 == 1)
-            || facts::BY_ATTACH_TYPE.iter().any(|(of_type, attach_types, more)| {
-                *of_type == program_type && attach_types.contains(&attach_type) && more.contains(&self.number)
-            })
+        let by_type = program_type < 64 && self.programs >> program_type & 1 == 1;
+        let other = facts::BY_ATTACH_TYPE.iter().any(|(of_type, attach_types, helpers)| {
+            *of_type == program_type && attach_types.contains(&attach_type) && helpers.contains(&self.number)
+        });
+        by_type != other
     }
 
     /// Whether programs that stand for a member of a table of operations may call it.

@@ -22,7 +22,8 @@ pub(super) const PACKET: Effects = Effects { takes_packet: true, ..NOTHING };
 const OUT: Arg = Memory(Uninit);
 const IN: Arg = Memory(Read);
 const IN_OR_NULL: Arg = OrNull(&IN);
-const OUT_OR_NULL: Arg = OrNull(&OUT);
+const INOUT: Arg = Memory(ReadWrite);
+const INOUT_OR_NULL: Arg = OrNull(&INOUT);
 const CONTEXT_OR_NULL: Arg = OrNull(&Context);
 const NUMBER: Arg = FixedMemory { size: 8, align: 8, access: Uninit };
 const ACQUIRES: Effects = Effects { acquires: true, ..NOTHING };
@@ -132,7 +133,7 @@ helpers! {
     134 => ring::query, [ConstMap, Anything] -> Ret::Integer, NOTHING;
     160 => time::nanoseconds, [] -> Ret::Integer, NOTHING;
     163 => net::check_mtu, [Context, Anything, MTU, Anything, Anything] -> Ret::Integer, NOTHING;
-    165 => string::snprintf, [OUT_OR_NULL, SizeOrZero, ConstString, IN_OR_NULL, SizeOrZero] -> Ret::Integer, NOTHING;
+    165 => string::snprintf, [INOUT_OR_NULL, SizeOrZero, ConstString, IN_OR_NULL, SizeOrZero] -> Ret::Integer, NOTHING;
     173 => net::zero, [Context] -> Ret::Integer, NOTHING;
     174 => net::zero, [Context] -> Ret::Integer, NOTHING;
     177 => trace::vprintk, [IN, Size, IN_OR_NULL, SizeOrZero] -> Ret::Integer, NOTHING;
@@ -142,7 +143,7 @@ helpers! {
     190 => xdp::xdp_store_bytes, [Context, Anything, IN, Size] -> Ret::Integer, NOTHING;
     194 => map::exchange, [KernelPointerSlot, KERNEL_POINTER_OR_NULL] -> Ret::KernelTypeOrNull(""), ACQUIRES;
     195 => map::lookup_on, [ConstMap, MapKey, Anything] -> Ret::MapValueOrNull, PACKET;
-    197 => dynptr::from_memory, [IN, SizeOrZero, Anything, Dynptr(DynptrUse::InitLocal)] -> Ret::Integer, NOTHING;
+    197 => dynptr::from_memory, [OUT, SizeOrZero, Anything, Dynptr(DynptrUse::InitLocal)] -> Ret::Integer, NOTHING;
     198 => ring::reserve_dynptr, [ConstMap, Anything, Anything, Dynptr(DynptrUse::InitRingbuf)] -> Ret::Integer, NOTHING;
     199 => ring::submit_dynptr, [RELEASED_DYNPTR, Anything] -> Ret::Void, NOTHING;
     200 => ring::discard_dynptr, [RELEASED_DYNPTR, Anything] -> Ret::Void, NOTHING;
@@ -231,6 +232,9 @@ const ELSEWHERE: &[(u64, Prototype)] = &[
 /// in probe".
 const NOT_IN_PROBE: &[(i32, u64)] = &[(107, 1 << 31), (108, 1 << 31), (147, 1 << 31)];
 
+/// The same of attach types: helper, program type, attach type.
+const NOT_AT: &[(i32, u32, u32)] = &[(147, 26, 23)];
+
 /// Helpers that give the same number whenever they are called, and do nothing else: compilers put it in place
 /// of the call.
 const CONSTANTS: &[(i32, u64)] = &[(14, 1 << 32 | 1), (15, 0), (35, 0xffff_8880_0000_0000), (42, 0)];
@@ -275,8 +279,8 @@ pub fn prototype_in(number: i32, program_type: u32) -> Option<&'static Prototype
 }
 
 /// Whether programs of the type may name a helper that only programs with an attach target may call.
-pub fn needs_target(number: i32, program_type: u32) -> bool {
-    listed(NOT_IN_PROBE, number, program_type)
+pub fn needs_target(number: i32, program_type: u32, attach_type: u32) -> bool {
+    listed(NOT_IN_PROBE, number, program_type) || NOT_AT.contains(&(number, program_type, attach_type))
 }
 
 /// Whether a helper that programs of the type may call refuses them: "func … not supported for program

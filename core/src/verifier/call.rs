@@ -81,7 +81,7 @@ impl<O: Observer> Verifier<O> {
             let message = "cannot call GPL-restricted function from non-GPL compatible program";
             return Err(reject(Errno::EINVAL, message));
         }
-        if helper::needs_target(number, program_type) {
+        if helper::needs_target(number, program_type, self.input.expected_attach_type) {
             return Err(reject(Errno::EINVAL, "helper call is not allowed in probe"));
         }
         let Some(prototype) = helper::prototype_in(number, program_type) else {
@@ -160,8 +160,12 @@ impl<O: Observer> Verifier<O> {
             }
             _ if helper::unsupported(facts.number, self.input.program_type.number) => {
                 let (name, program_type) = (facts.name, self.input.program_type.number);
-                let message =
-                    format_args!("func {name}#{number} not supported for program type {program_type}");
+                let message = match program_type {
+                    26 => alloc::format!(
+                        "func {name}#{number} supported only for fentry/fexit/fmod_ret programs"
+                    ),
+                    _ => alloc::format!("func {name}#{number} not supported for program type {program_type}"),
+                };
                 Err(reject(Errno::ENOTSUPP, message))
             }
             _ => Ok(()),

@@ -159,6 +159,13 @@ impl<O: Observer> Verifier<O> {
         };
         let at = i64::from(register.offset) + variable as i64;
         let fields = self.fields_behind(register);
+        if let Kind::MapValue(map) = register.kind
+            && self.maps[usize::from(map.0)].types.is_none()
+        {
+            let name = &self.maps[usize::from(map.0)].spec.name;
+            let message = format_args!("map '{name}' has to have BTF in order to use bpf_kptr_xchg");
+            return Err(reject(Errno::EINVAL, message).of(reg));
+        }
         if !fields.iter().any(|f| matches!(f.kind, FieldKind::Pointer { .. })) {
             return Err(reject(Errno::EINVAL, format_args!("R{r} has no valid kptr")).of(reg));
         }
