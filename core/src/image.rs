@@ -154,10 +154,12 @@ impl Image {
     }
 
     /// The instructions, one entry per slot.
+    #[inline]
     pub fn insns(&self) -> &[Insn] {
         &self.insns
     }
     /// How each slot's load or store is performed.
+    #[inline]
     pub fn access(&self) -> &[Access] {
         &self.access
     }

@@ -9,6 +9,7 @@ pub struct Pc(pub u32);
 
 impl Pc {
     /// As an index into a slice of slots.
+    #[inline]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
@@ -50,10 +51,12 @@ impl Reg {
         if number <= 10 { Some(Reg(number)) } else { None }
     }
     /// 0 to 10.
+    #[inline]
     pub const fn number(self) -> u8 {
         self.0
     }
     /// As an index into an array of [`Reg::COUNT`].
+    #[inline]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
@@ -100,6 +103,7 @@ pub enum Size {
 
 impl Size {
     /// 1, 2, 4 or 8.
+    #[inline]
     pub const fn bytes(self) -> u32 {
         match self {
             Size::B => 1,
@@ -109,6 +113,7 @@ impl Size {
         }
     }
     /// 8, 16, 32 or 64.
+    #[inline]
     pub const fn bits(self) -> u32 {
         self.bytes() * 8
     }
@@ -335,6 +340,7 @@ pub enum Insn {
 
 impl Insn {
     /// How many slots the instruction takes: 2 for [`Insn::LoadImm64`], else 1.
+    #[inline]
     pub const fn slots(&self) -> u32 {
         match self {
             Insn::LoadImm64 { .. } => 2,

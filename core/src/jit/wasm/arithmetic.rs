@@ -42,38 +42,25 @@ impl Emitter<'_> {
         }
     }
 
-    fn operation(&mut self, op: AluOp, width: Width) {
-        let mut out = self.out();
-        match (op, width) {
-            (AluOp::Add, Width::W64) => out.i64_add(),
-            (AluOp::Add, Width::W32) => out.i32_add(),
-            (AluOp::Sub, Width::W64) => out.i64_sub(),
-            (AluOp::Sub, Width::W32) => out.i32_sub(),
-            (AluOp::Mul, Width::W64) => out.i64_mul(),
-            (AluOp::Mul, Width::W32) => out.i32_mul(),
-            (AluOp::Or, Width::W64) => out.i64_or(),
-            (AluOp::Or, Width::W32) => out.i32_or(),
-            (AluOp::And, Width::W64) => out.i64_and(),
-            (AluOp::And, Width::W32) => out.i32_and(),
-            (AluOp::Xor, Width::W64) => out.i64_xor(),
-            (AluOp::Xor, Width::W32) => out.i32_xor(),
-            // Both count a shift modulo their width.
-            (AluOp::Lsh, Width::W64) => out.i64_shl(),
-            (AluOp::Lsh, Width::W32) => out.i32_shl(),
-            (AluOp::Rsh, Width::W64) => out.i64_shr_u(),
-            (AluOp::Rsh, Width::W32) => out.i32_shr_u(),
-            (AluOp::Arsh, Width::W64) => out.i64_shr_s(),
-            (AluOp::Arsh, Width::W32) => out.i32_shr_s(),
-            (AluOp::Div, Width::W64) => out.i64_div_u(),
-            (AluOp::Div, Width::W32) => out.i32_div_u(),
-            (AluOp::Mod, Width::W64) => out.i64_rem_u(),
-            (AluOp::Mod, Width::W32) => out.i32_rem_u(),
-            (AluOp::Sdiv, Width::W64) => out.i64_div_s(),
-            (AluOp::Sdiv, Width::W32) => out.i32_div_s(),
-            (AluOp::Smod, Width::W64) => out.i64_rem_s(),
-            (AluOp::Smod, Width::W32) => out.i32_rem_s(),
-            (AluOp::Mov, _) => out.nop(),
+    pub(super) fn operation(&mut self, op: AluOp, width: Width) {
+        // Both count a shift modulo their width. The codes of 64 bits follow those of 32.
+        let code = match op {
+            AluOp::Add => 0x6a,
+            AluOp::Sub => 0x6b,
+            AluOp::Mul => 0x6c,
+            AluOp::Sdiv => 0x6d,
+            AluOp::Div => 0x6e,
+            AluOp::Smod => 0x6f,
+            AluOp::Mod => 0x70,
+            AluOp::And => 0x71,
+            AluOp::Or => 0x72,
+            AluOp::Xor => 0x73,
+            AluOp::Lsh => 0x74,
+            AluOp::Arsh => 0x75,
+            AluOp::Rsh => 0x76,
+            AluOp::Mov => return,
         };
+        self.plain(if width == Width::W64 { code + 0x12 } else { code });
     }
 
     /// A quotient or remainder on the stack. WebAssembly traps on a zero divisor, and on the quotient of the

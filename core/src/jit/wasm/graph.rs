@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Unsupported;
-use crate::isa::{Insn, Pc};
+use crate::isa::{CallTarget, Insn, Pc};
 
 /// The index of a block, in reverse postorder: 0 is the function's entry.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -52,6 +52,8 @@ pub(super) struct Graph {
     pub(super) blocks: Vec<Block>,
     /// Every loop is entered at its head alone.
     pub(super) is_reducible: bool,
+    /// The slots that local calls lead to; where they can't be reached, too.
+    pub(super) calls: Vec<i64>,
 }
 
 /// Where a jump leads.
@@ -73,27 +75,46 @@ struct Raw {
     runs_out: bool,
 }
 
+/// The blocks in the slots' order, and by slot the index of the one that begins there.
+struct Split {
+    blocks: Vec<Raw>,
+    start: usize,
+    at: Vec<u32>,
+}
+
+impl Split {
+    fn block_at(&self, slot: usize) -> usize {
+        self.at[slot - self.start] as usize
+    }
+}
+
 impl Graph {
     /// The graph of what can be reached from slot `entry` on, in the slots from `start` to `end`.
     ///
     /// # Errors
     /// [`Unsupported`] names a jump out of these.
     pub(super) fn new(insns: &[Insn], start: usize, end: usize, entry: usize) -> Result<Graph, Unsupported> {
-        let (raw, block_at) = split(insns, start, end, entry)?;
-        let order = reverse_postorder(&raw, &block_at, start, entry);
-        Ok(Graph::ordered(&raw, &block_at, start, &order))
+        let mut calls = Vec::new();
+        let blocks = split(insns, start, end, entry, &mut calls)?;
+        let mut at = vec![0; end - start];
+        for (block, number) in blocks.iter().zip(0..) {
+            at[block.start - start] = number;
+        }
+        let raw = Split { blocks, start, at };
+        let order = reverse_postorder(&raw, entry);
+        Ok(Graph { calls, ..Graph::ordered(&raw, &order) })
     }
 
-    fn ordered(raw: &[Raw], block_at: &[u32], start: usize, order: &[u32]) -> Graph {
-        let mut number = vec![BlockId(u32::MAX); raw.len()];
+    fn ordered(raw: &Split, order: &[u32]) -> Graph {
+        let mut number = vec![BlockId(u32::MAX); raw.blocks.len()];
         for (place, at) in order.iter().zip(0..) {
             number[*place as usize] = BlockId(at);
         }
-        let of = |slot: usize| number[block_at[slot - start] as usize];
+        let of = |slot: usize| number[raw.block_at(slot)];
         let mut blocks: Vec<Block> = order
             .iter()
             .map(|place| {
-                let block = &raw[*place as usize];
+                let block = &raw.blocks[*place as usize];
                 let leaves = match (block.taken.map(of), block.next.map(of)) {
                     _ if block.runs_out => End::RunsOut,
                     (Some(taken), Some(next)) if taken != next => End::Branch { taken, next },
@@ -134,7 +155,7 @@ impl Graph {
                 blocks[dominators[at].index()].merges.push(BlockId(at as u32));
             }
         }
-        Graph { blocks, is_reducible }
+        Graph { blocks, is_reducible, calls: Vec::new() }
     }
 
     /// Whether the function has a loop.
@@ -143,86 +164,95 @@ impl Graph {
     }
 }
 
-/// Cuts the slots into blocks; answers also the block of each slot that begins one.
+/// What ends a block: a jump or an exit, the slot after it, and where the jump leads.
+struct Cut {
+    at: usize,
+    after: usize,
+    taken: Option<usize>,
+}
+
+/// Cuts the slots into blocks, in their order, and notes where calls lead.
 fn split(
     insns: &[Insn],
     start: usize,
     end: usize,
     entry: usize,
-) -> Result<(Vec<Raw>, Vec<u32>), Unsupported> {
-    let len = end - start;
-    let mut leads = vec![false; len + 1];
-    leads[0] = true;
+    calls: &mut Vec<i64>,
+) -> Result<Vec<Raw>, Unsupported> {
+    let refuse = |at: usize, what| Err(Unsupported { pc: Pc(at as u32), what });
     if !(start..end).contains(&entry) {
-        return Err(Unsupported { pc: Pc(entry as u32), what: "a run out of the program's own function" });
+        return refuse(entry, "a run out of the program's own function");
     }
-    leads[entry - start] = true;
-    let inside = |at: usize, to: i64| {
-        let to = usize::try_from(to).ok().filter(|to| (start..end).contains(to));
-        to.ok_or(Unsupported { pc: Pc(at as u32), what: "a jump out of a function" })
-    };
+    // Most instructions are neither: what follows looks at the others alone.
+    let mut cuts = Vec::new();
+    let mut starts = vec![start, entry];
     let mut at = start;
+    let mut last = start;
     while at < end {
         let insn = &insns[at];
         let after = at + insn.slots() as usize;
-        if let Some(to) = jump(at, insn) {
-            leads[inside(at, to)? - start] = true;
-            leads[after.min(end) - start] = true;
-        } else if matches!(insn, Insn::Exit) {
-            leads[after.min(end) - start] = true;
-        }
-        at = after;
-    }
-    let mut blocks = Vec::new();
-    let mut block_at = vec![u32::MAX; len];
-    let mut from = start;
-    let mut at = start;
-    while at < end {
-        let insn = &insns[at];
-        let after = (at + insn.slots() as usize).min(end);
-        if after == end || leads[after - start] {
-            let ends = matches!(insn, Insn::Exit | Insn::Goto { .. });
-            let taken = match jump(at, insn) {
-                Some(to) => Some(inside(at, to)?),
-                None => None,
-            };
-            block_at[from - start] = blocks.len() as u32;
-            blocks.push(Raw {
-                start: from,
-                end: after,
-                taken,
-                next: (!ends && after < end).then_some(after),
-                runs_out: !ends && after == end && taken.is_none(),
-            });
-            // A branch whose other way leads out is caught by a block of no slots.
-            if !ends && after == end && taken.is_some() {
-                return Err(Unsupported { pc: Pc(at as u32), what: "a branch at the end of a function" });
+        last = at;
+        match (jump(at, insn), insn) {
+            (Some(to), _) => {
+                let to = usize::try_from(to).ok().filter(|to| (start..end).contains(to));
+                let Some(to) = to else { return refuse(at, "a jump out of a function") };
+                if is_second_slot(insns, start, to) {
+                    return refuse(at, "a jump into the middle of an instruction");
+                }
+                starts.extend([to, after]);
+                cuts.push(Cut { at, after, taken: Some(to) });
             }
-            from = after;
+            (None, Insn::Exit) => {
+                starts.push(after);
+                cuts.push(Cut { at, after, taken: None });
+            }
+            (None, Insn::Call(CallTarget::Local(offset))) => calls.push(at as i64 + 1 + i64::from(*offset)),
+            (None, _) => {}
         }
         at = after;
     }
-    let begins = |slot: usize| block_at[slot - start] != u32::MAX;
-    let jumps = blocks.iter().filter_map(|block| Some((block.end - 1, block.taken?)));
-    if let Some((at, _)) = jumps.chain([(entry, entry)]).find(|(_, to)| !begins(*to)) {
-        let pc = Pc(at as u32);
-        return Err(Unsupported { pc, what: "a jump into the middle of an instruction" });
+    starts.retain(|start| *start < end);
+    starts.sort_unstable();
+    starts.dedup();
+    let mut cuts = cuts.into_iter().peekable();
+    let ends = starts.iter().skip(1).copied().chain([end]);
+    let mut blocks = Vec::with_capacity(starts.len());
+    for (&from, to) in starts.iter().zip(ends) {
+        let cut = cuts.next_if(|cut| cut.after.min(end) == to);
+        let falls = cut.as_ref().is_none_or(|cut| !matches!(insns[cut.at], Insn::Exit | Insn::Goto { .. }));
+        let taken = cut.and_then(|cut| cut.taken);
+        if falls && to == end && taken.is_some() {
+            return refuse(last, "a branch at the end of a function");
+        }
+        blocks.push(Raw {
+            start: from,
+            end: to,
+            taken,
+            next: (falls && to < end).then_some(to),
+            runs_out: falls && to == end,
+        });
     }
-    Ok((blocks, block_at))
+    Ok(blocks)
+}
+
+/// Whether a slot is the second one of a wide load, which holds a copy of the first.
+fn is_second_slot(insns: &[Insn], start: usize, slot: usize) -> bool {
+    let wide = |insn: &&Insn| matches!(insn, Insn::LoadImm64 { .. });
+    wide(&&insns[slot]) && insns[start..slot].iter().rev().take_while(wide).count() % 2 == 1
 }
 
 /// The blocks that can be reached from the entry, each before those that it leads to but for jumps
 /// back.
-fn reverse_postorder(raw: &[Raw], block_at: &[u32], start: usize, entry: usize) -> Vec<u32> {
-    let mut seen = vec![false; raw.len()];
-    let mut order = Vec::with_capacity(raw.len());
+fn reverse_postorder(raw: &Split, entry: usize) -> Vec<u32> {
+    let mut seen = vec![false; raw.blocks.len()];
+    let mut order = Vec::with_capacity(raw.blocks.len());
     // A block, and how many of its ways out were taken.
     let mut path = Vec::new();
-    let first = block_at[entry - start];
-    seen[first as usize] = true;
-    path.push((first, 0_u8));
+    let first = raw.block_at(entry);
+    seen[first] = true;
+    path.push((first as u32, 0_u8));
     while let Some((at, ways)) = path.last_mut() {
-        let block = &raw[*at as usize];
+        let block = &raw.blocks[*at as usize];
         // What follows in the text is visited last, and so comes first.
         let way = match ways {
             0 => block.taken,
@@ -235,9 +265,9 @@ fn reverse_postorder(raw: &[Raw], block_at: &[u32], start: usize, entry: usize) 
         };
         *ways += 1;
         if let Some(slot) = way {
-            let to = block_at[slot - start];
-            if !core::mem::replace(&mut seen[to as usize], true) {
-                path.push((to, 0));
+            let to = raw.block_at(slot);
+            if !core::mem::replace(&mut seen[to], true) {
+                path.push((to as u32, 0));
             }
         }
     }

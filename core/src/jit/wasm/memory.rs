@@ -36,7 +36,7 @@ impl Emitter<'_> {
                 return self.at(offset as u32);
             }
             self.push32(base);
-            self.out().local_tee(ADDRESS.0).i32_const(most as i32).i32_gt_u();
+            self.compare_address(most);
             self.leave_if(Status::Fault, pc);
             // Constants and frames say more than this.
             if matches!(self.known[base.index()], Known::Nothing | Known::AtMost(_)) {
@@ -46,10 +46,22 @@ impl Emitter<'_> {
             return self.at(offset as u32);
         }
         self.push32(base);
-        self.out().i32_const(offset).i32_add().local_tee(ADDRESS.0).i32_const(most as i32).i32_gt_u();
+        self.constant32(offset);
+        self.operation(crate::isa::AluOp::Add, Width::W32);
+        self.compare_address(most);
         self.leave_if(Status::Fault, pc);
         self.get(ADDRESS);
         self.at(0)
+    }
+
+    /// Keeps the address on the stack; whether it is greater than another.
+    #[inline(always)]
+    fn compare_address(&mut self, most: u32) {
+        // local.tee, i32.gt_u
+        self.plain(0x22);
+        self.plain(ADDRESS.0 as u8);
+        self.constant32(most as i32);
+        self.plain(0x4b);
     }
 
     /// An access within the own frame, which always lies in the arena.
@@ -78,16 +90,16 @@ impl Emitter<'_> {
 
     #[inline(always)]
     fn load_at(&mut self, size: Size, signed: bool, place: MemArg) {
-        let mut out = self.out();
-        match (size, signed) {
-            (Size::B, false) => out.i64_load8_u(place),
-            (Size::H, false) => out.i64_load16_u(place),
-            (Size::W, false) => out.i64_load32_u(place),
-            (Size::B, true) => out.i64_load8_s(place),
-            (Size::H, true) => out.i64_load16_s(place),
-            (Size::W, true) => out.i64_load32_s(place),
-            (Size::Dw, _) => out.i64_load(place),
+        let code = match (size, signed) {
+            (Size::Dw, _) => 0x29,
+            (Size::B, true) => 0x30,
+            (Size::B, false) => 0x31,
+            (Size::H, true) => 0x32,
+            (Size::H, false) => 0x33,
+            (Size::W, true) => 0x34,
+            (Size::W, false) => 0x35,
         };
+        self.access(code, place);
     }
 
     /// A load that reads 0 outside of the arena. All 64 bits of the address count.
@@ -111,13 +123,13 @@ impl Emitter<'_> {
     }
 
     fn store_at(&mut self, size: Size, place: MemArg) {
-        let mut out = self.out();
-        match size {
-            Size::B => out.i64_store8(place),
-            Size::H => out.i64_store16(place),
-            Size::W => out.i64_store32(place),
-            Size::Dw => out.i64_store(place),
+        let code = match size {
+            Size::Dw => 0x37,
+            Size::B => 0x3c,
+            Size::H => 0x3d,
+            Size::W => 0x3e,
         };
+        self.access(code, place);
     }
 
     /// Nobody else runs meanwhile: the steps one after another are one.

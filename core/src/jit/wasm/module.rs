@@ -11,7 +11,7 @@ use super::emitter::{Emitter, LOCALS};
 use super::graph::Graph;
 use super::{Host, Module, Unsupported, layout};
 use crate::image::Image;
-use crate::isa::{CallTarget, Insn, Pc};
+use crate::isa::Pc;
 
 /// Index of the host's function.
 pub(super) const SERVICE: u32 = 0;
@@ -65,22 +65,12 @@ impl Plan {
             plan.resumed = Some(Planned { start, end, graph, callees: Vec::new(), budget });
         }
         for at in 0..plan.functions.len() {
-            plan.functions[at].callees = plan.callees(at, insns);
+            let calls = plan.functions[at].graph.calls.iter();
+            let callees = calls.filter_map(|slot| plan.function_at(usize::try_from(*slot).ok()?)).collect();
+            plan.functions[at].callees = callees;
         }
         plan.settle();
         Ok(plan)
-    }
-
-    /// The functions that one calls.
-    fn callees(&self, function: usize, insns: &[Insn]) -> Vec<usize> {
-        let Planned { start, end, .. } = self.functions[function];
-        let called = (start..end).filter_map(|at| match insns[at] {
-            Insn::Call(CallTarget::Local(offset)) => {
-                self.function_at(usize::try_from(at as i64 + 1 + i64::from(offset)).ok()?)
-            }
-            _ => None,
-        });
-        called.collect()
     }
 
     /// Carries budgets up the calls, and finds how deep these can get.
@@ -140,19 +130,18 @@ pub(super) fn compile(image: &Image, host: Host, from: Option<Pc>) -> Result<Mod
     for function in plan.functions.iter().chain(&plan.resumed) {
         functions.function(2);
         let mut emitter = Emitter::new(image, &plan, host);
+        emitter.bytes = Function::new([(LOCALS.0, I64), (LOCALS.1, I32)]).into_raw_body();
         emitter.counts = function.graph.has_loops();
         if plan.resumed.as_ref().is_some_and(|resumed| core::ptr::eq(resumed, function)) {
             emitter.take_over();
         }
-        emitter.bytes.reserve(8 * (function.end - function.start));
+        emitter.bytes.reserve(10 * (function.end - function.start));
         emitter.body(&function.graph)?;
         if emitter.bytes.len() > MOST_BYTES {
             let pc = Pc(function.start as u32);
             return Err(Unsupported { pc, what: "a function of more than 7,654,321 bytes of code" });
         }
-        let mut body = Function::new([(LOCALS.0, I64), (LOCALS.1, I32)]);
-        body.raw(emitter.bytes);
-        code.function(&body);
+        code.raw(&emitter.bytes);
     }
     let mut exports = ExportSection::new();
     exports.export(layout::RUN, ExportKind::Func, ENTRY);

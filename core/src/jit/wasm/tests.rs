@@ -60,3 +60,10 @@ fn what_is_not_compiled_is_named() {
     let error = compile(&image("callx r2\nexit"), HOST).unwrap_err();
     assert_eq!(alloc::format!("{error}"), "instruction 0: a call through a register is not compiled");
 }
+
+#[test]
+fn what_calls_itself_is_counted() {
+    let module = compile(&image("again: call again\nexit"), HOST);
+    let frames = module.map(|module| module.frames);
+    assert!(frames.is_ok_and(|frames| frames > 8), "{frames:?}");
+}
