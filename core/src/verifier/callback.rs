@@ -118,7 +118,7 @@ impl<O: Observer> Verifier<O> {
         }
         let later = callback == Callback::Timer;
         let returns = if later { (0, 0) } else { ZERO_OR_ONE };
-        self.enter_callback(pc, start, registers, CallbackFrame { later, exception: false, returns })
+        self.enter_callback(pc, start, registers, CallbackFrame { later, returns })
     }
 
     /// Whether the loop may be made one of instructions: by its flags, which are relied on then.

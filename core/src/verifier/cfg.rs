@@ -66,14 +66,28 @@ impl Code<'_> {
     }
 }
 
-/// Finds the functions: the program's own, and each that is called or pointed to. Those found so far are there
+/// Finds the functions: the program's own, each that is called or pointed to, and the exception callback. Those found so far are there
 /// with an error too.
 ///
 /// # Errors
 /// `EINVAL` for a call that leads outside, `E2BIG` for too many functions.
-pub fn functions(code: &Code, log: &mut Log, found: &mut Vec<Function>) -> Result<(), Rejection> {
+pub fn functions(
+    code: &Code,
+    exception: Result<Option<u32>, Rejection>,
+    log: &mut Log,
+    found: &mut Vec<Function>,
+) -> Result<(), Rejection> {
     let mut starts = vec![0u32];
-    let checked = function_starts(code, &mut starts);
+    let mut checked = function_starts(code, &mut starts);
+    match (&checked, exception) {
+        (Ok(()), Ok(Some(start))) => {
+            if let Err(place) = starts.binary_search(&start) {
+                starts.insert(place, start);
+            }
+        }
+        (Ok(()), Err(rejection)) => checked = Err(rejection),
+        _ => {}
+    }
     if checked.is_ok() && log.shows_all() {
         for (number, start) in starts.iter().enumerate() {
             let _ = writeln!(log, "func#{number} @{start}");

@@ -61,7 +61,7 @@ impl<O: Observer> Verifier<O> {
         registers[2] = Register::pointer(Kind::MapValue(map));
         // What a task's work returns is not looked at.
         let returns = if kind == FieldKind::TaskWork { (i64::MIN, i64::MAX) } else { (0, 0) };
-        self.enter_callback(pc, start, registers, CallbackFrame { later: true, exception: false, returns })?;
+        self.enter_callback(pc, start, registers, CallbackFrame { later: true, returns })?;
         if let Some(waiting) = self.pending.last_mut() {
             waiting.state.sections.sleepable_callback = true;
         }

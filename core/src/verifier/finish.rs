@@ -37,7 +37,8 @@ impl<O: Observer> Verifier<O> {
         let private = self.has_private_stacks();
         // A path of functions, each with the next of its calls to look at.
         let later = self.called_back.iter().filter(|(_, later)| **later).map(|(f, _)| *f);
-        let mut begins: Vec<usize> = core::iter::once(0).chain(later).collect();
+        let mut begins: Vec<usize> =
+            core::iter::once(0).chain(later).chain(self.exception_callback).collect();
         begins.reverse();
         let mut path: Vec<(usize, usize)> = Vec::new();
         loop {
@@ -60,9 +61,14 @@ impl<O: Observer> Verifier<O> {
                     return Err(reject(Errno::E2BIG, message));
                 }
             }
+            if this == 0 {
+                self.check_exception_calls(function)?;
+            }
             if this == 0
                 && let Some(pc) = self.throws(function)
-                && path.iter().any(|(f, _)| self.called_back.contains_key(f))
+                && path
+                    .iter()
+                    .any(|(f, _)| self.called_back.contains_key(f) || self.exception_callback == Some(*f))
             {
                 let message = format_args!(
                     "bpf_throw kfunc (insn {pc}) cannot be called from callback subprog {function}"
@@ -120,7 +126,10 @@ impl<O: Observer> Verifier<O> {
             let mut depths: Vec<u32> = functions.map(depth).collect();
             // What an exception leads to is a function that the kernel adds.
             let throws = |at: &usize| self.throws(*at).is_some_and(|pc| self.seen[pc as usize].walked);
-            if accepted && (0..self.functions.len()).any(|at| throws(&at)) {
+            if accepted
+                && self.exception_callback.is_none()
+                && (0..self.functions.len()).any(|at| throws(&at))
+            {
                 depths.push(0);
             }
             for (at, depth) in depths.iter().enumerate() {
@@ -202,5 +211,6 @@ impl<O: Observer> Verifier<O> {
             .with_arrays(arrays.collect())
             .with_arena(self.arena_of_image())
             .with_kernel_calls(self.kernel_sites.values().copied().collect())
+            .with_exception_callback(self.exception_callback_of_image())
     }
 }

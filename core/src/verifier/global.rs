@@ -194,6 +194,7 @@ impl<O: Observer> Verifier<O> {
         let name = &self.function_facts[function].name;
         let _ = writeln!(self.log, "Validating {name}() func#{function}...");
         let parameters = self.parameters(function).map_err(|errno| reject(errno, ""))?;
+        self.check_exception_parameters(function, &parameters)?;
         self.state = State::entry();
         self.state.first = self.pc;
         self.state.frame_mut().function = function as u16;

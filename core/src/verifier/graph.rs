@@ -186,7 +186,7 @@ impl<O: Observer> Verifier<O> {
         let mut registers = [Register::UNINITIALISED; 5];
         registers[0] = one;
         registers[1] = one;
-        let callback = CallbackFrame { later: false, exception: false, returns: (0, 1) };
+        let callback = CallbackFrame { later: false, returns: (0, 1) };
         self.enter_callback(pc, start, registers, callback)
     }
 

@@ -192,7 +192,7 @@ impl<O: Observer> Verifier<O> {
             self.give_to_graph()?;
         }
         if call.function.name == "bpf_throw" {
-            return self.throw(pc);
+            return self.throw();
         }
         for reg in Reg::all().take(6) {
             self.write(reg, Register::UNINITIALISED);
@@ -283,13 +283,6 @@ impl<O: Observer> Verifier<O> {
         var.sync();
         *waiting.register_mut(Reg::R0) = Register::scalar(var);
         Ok(())
-    }
-
-    /// `bpf_throw`: the path ends in the exception callback.
-    fn throw(&mut self, _pc: Pc) -> Result<Next, Rejection> {
-        self.check_resources("bpf_throw", true)?;
-        self.check_return_value(Reg::R1)?;
-        Ok(Next::Exit)
     }
 }
 

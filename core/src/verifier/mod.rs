@@ -36,6 +36,7 @@ mod compare;
 mod deferred;
 pub mod domain;
 mod dynptrs;
+mod exceptions;
 mod fast_calls;
 mod finish;
 mod frames;
@@ -328,6 +329,8 @@ pub struct Verifier<O> {
     kernel_sites: BTreeMap<u32, crate::helper::kernel::Site>,
     /// Functions that are called back, and whether later.
     called_back: BTreeMap<usize, bool>,
+    /// The function that is called when an exception was thrown.
+    exception_callback: Option<usize>,
     /// What BTF says of each function, by index; empty without `func_info`.
     function_facts: Vec<FunctionFacts>,
     /// The function that is being verified by itself: 0 is the program's own.
@@ -392,6 +395,7 @@ impl<O: Observer> Verifier<O> {
             inlined: BTreeMap::new(),
             kernel_sites: BTreeMap::new(),
             called_back: BTreeMap::new(),
+            exception_callback: None,
             function_facts: Vec::new(),
             verifying: 0,
             live_stack: LiveStack::default(),
@@ -451,10 +455,13 @@ impl<O: Observer> Verifier<O> {
             return Err(not_built(format_args!("program type {}", self.input.program_type.name)));
         }
         self.check_kernel_functions()?;
+        let exception = self.find_exception_callback();
+        let start = exception.as_ref().ok().copied().flatten();
         let code = Code { raw: &self.input.code, insns: &self.insns };
-        cfg::functions(&code, &mut self.log, &mut self.functions)?;
+        cfg::functions(&code, exception, &mut self.log, &mut self.functions)?;
         cfg::check_jumps(&code, &self.functions)?;
         self.check_function_types()?;
+        self.take_exception_callback(start);
         self.check_source_lines()?;
         self.resolve(environment)?;
         let code = Code { raw: &self.input.code, insns: &self.insns };

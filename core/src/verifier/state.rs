@@ -128,8 +128,6 @@ pub struct Frame {
 pub struct CallbackFrame {
     /// It runs later, not within the call.
     pub later: bool,
-    /// It is the program's exception callback.
-    pub exception: bool,
     /// What it has to return, from the first to the second.
     pub returns: (i64, i64),
 }

@@ -413,7 +413,7 @@ impl<O: Observer> Verifier<O> {
             self.check_callback_result(callback)?;
             return Ok(Next::Exit);
         }
-        if self.verifying != 0 {
+        if self.verifying != 0 && self.exception_callback != Some(self.verifying) {
             self.check_function_result()?;
             return Ok(Next::Exit);
         }
