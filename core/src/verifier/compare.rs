@@ -53,13 +53,13 @@ impl Terms {
 
 /// Which id of the newer state stands for which of the older one.
 #[derive(Default)]
-struct Ids {
+pub(super) struct Ids {
     pairs: Vec<(u32, u32)>,
     fresh: u32,
 }
 
 impl Ids {
-    fn same(&mut self, old: u32, new: u32) -> bool {
+    pub(super) fn same(&mut self, old: u32, new: u32) -> bool {
         if (old == 0) != (new == 0) {
             return false;
         }

@@ -1,6 +1,7 @@
 //! Open-coded iterators: objects on the stack that kernel functions make, step and destroy; and the saved
 //! interrupt flag, which lies on the stack likewise.
 
+use super::compare::Ids;
 use super::domain::Scalar;
 use super::kernel_call::{KernelCall, is_iterator};
 use super::observer::Observer;
@@ -289,9 +290,13 @@ impl<O: Observer> Verifier<O> {
 
 /// Numbers that neither turn relied on, and that differ, are taken to be any.
 pub(super) fn widen(old: &State, new: &mut State) {
-    let one = |a: &Register, b: &mut Register| {
-        let differs = a.var != b.var || a.id != b.id;
-        if a.is_scalar() && b.is_scalar() && !a.precise && !b.precise && differs {
+    let mut ids = Ids::default();
+    let mut one = |a: &Register, b: &mut Register| {
+        if !a.is_scalar() || !b.is_scalar() || a.precise || b.precise {
+            return;
+        }
+        // Ids may be others where they tie together the same.
+        if a.var != b.var || !ids.same(a.id, b.id) {
             *b = Register::scalar(Scalar::UNKNOWN);
         }
     };

@@ -135,9 +135,6 @@ impl<O: Observer> Verifier<O> {
             if bytes != 8 || spilled_bytes != 8 {
                 if bytes <= spilled_bytes && off % 8 == 0 {
                     from_slot = true;
-                    if bytes == 4 && spilled_bytes == 4 && slot.spilled.width() <= 32 {
-                        self.tie_slot(frame, number);
-                    }
                     let mut filled = self.state.frames[frame].slot(number).spilled;
                     if i64::from(filled.width()) > bytes * 8 {
                         filled.untie();
@@ -165,9 +162,6 @@ impl<O: Observer> Verifier<O> {
                 }
             } else {
                 from_slot = true;
-                if dst.is_some() {
-                    self.tie_slot(frame, number);
-                }
                 self.state.frames[frame].slot(number).spilled
             }
         } else if self.all_zero(frame, off, off + bytes) {
@@ -198,13 +192,6 @@ impl<O: Observer> Verifier<O> {
         let slots = (u64::MAX >> (63 - (high - low))) << low;
         let instance = self.state.frame().instance;
         self.live_stack.read(instance, self.pc, frame, slots);
-    }
-
-    fn tie_slot(&mut self, frame: usize, slot: usize) {
-        let id = self.next_id + 1;
-        if alu::tie(&mut self.state.frames[frame].stack[slot].spilled, id) {
-            self.next_id = id;
-        }
     }
 
     fn all_zero(&self, frame: usize, from: i64, to: i64) -> bool {
