@@ -5,7 +5,7 @@ use super::memory::{Mode, resized};
 use super::observer::Observer;
 use super::register::{Kind, Register};
 use super::state::{Byte, MAX_SLOTS, MAX_STACK, Slot};
-use super::{Rejection, Verifier, alu, policy, reject};
+use super::{Rejection, Verifier, policy, reject};
 use crate::errno::Errno;
 use crate::isa::{Operand, Reg, Size};
 
