@@ -1,12 +1,14 @@
 //! The oracle: gives the same bytes to the running kernel's `bpf(2)` and to glasshive's, and says where the
 //! answers differ. `cargo xtask oracle` runs it.
 
+mod capabilities;
 mod run;
 mod sound;
 mod syscall;
 mod system;
 mod verify;
 
+use anyhow::Context;
 use glasshive_native::oracle::usable;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -18,9 +20,10 @@ cargo xtask oracle COMMAND
   run [--seed S] [--count N]
           run random programs on random packets on every engine and on the running kernel: the same result,
           packet and maps
-  verify [--seed S] [--count N] [FILE…]
+  verify [--seed S] [--count N] [--capabilities LIST] [FILE…]
           load generated programs, or the texts in FILE…, into both; a table by area, and each
-          disagreement, shrunk, as a text under target/oracle/verify
+          disagreement, shrunk, as a text under target/oracle/verify. With --capabilities as a loader that
+          has these alone, as bpf,net_admin
   sound [--seed S] [--count N] [FILE…]
           run accepted programs, generated or the texts and objects in FILE…, on random inputs in strict
           mode, and hold each value against what the verifier claimed there
@@ -46,6 +49,8 @@ struct Question {
     files: Vec<PathBuf>,
     /// Where sequences are recorded, instead of compared.
     record: Option<PathBuf>,
+    /// What the loader may do; all that this process may where it is not said.
+    capabilities: Option<u64>,
 }
 
 fn parse(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Option<Question>> {
@@ -59,11 +64,15 @@ fn parse(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Option<Que
         Some(Value(command)) => anyhow::bail!("no command '{}'\n\n{HELP}", command.display()),
         _ => return Ok(None),
     };
-    let mut question = Question { command, seed: 1, count: 2_000, files: Vec::new(), record: None };
+    let mut question =
+        Question { command, seed: 1, count: 2_000, files: Vec::new(), record: None, capabilities: None };
     while let Some(argument) = parser.next()? {
         match argument {
             Long("seed") => question.seed = parser.value()?.parse()?,
             Long("count") => question.count = parser.value()?.parse()?,
+            Long("capabilities") if matches!(command, Command::Verify) => {
+                question.capabilities = Some(capabilities::parse(&parser.value()?.string()?)?);
+            }
             Long("record") if matches!(command, Command::Syscall) => {
                 question.record = Some(parser.value()?.into());
             }
@@ -77,7 +86,10 @@ fn parse(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Option<Que
 }
 
 fn answer(question: &Question) -> anyhow::Result<bool> {
-    let Question { command, seed, count, files, record } = question;
+    let Question { command, seed, count, files, record, capabilities } = question;
+    if let Some(mask) = capabilities {
+        capabilities::limit(*mask).context("the kernel does not take the capabilities")?;
+    }
     match command {
         Command::Run => run::run(*seed, *count),
         Command::Sound if files.is_empty() => sound::generated(*seed, *count),
