@@ -93,6 +93,11 @@ impl<O: Observer> Verifier<O> {
         !self.input.perfmon
     }
 
+    /// Whether the instruction's sum has to be guarded: behind a barrier no guess gets to it.
+    fn guards(&mut self) -> bool {
+        self.guesses() && !self.barriers().before
+    }
+
     pub(super) fn barriers(&mut self) -> &mut Barriers {
         &mut self.seen[self.pc.index()].barriers
     }
@@ -136,7 +141,7 @@ impl<O: Observer> Verifier<O> {
 
     /// The sum of two registers' numbers: no other path may have a pointer there.
     pub(super) fn guard_numbers(&mut self, op: AluOp, dst: Reg) -> Result<(), Rejection> {
-        if !self.guesses() || !matches!(op, AluOp::Add | AluOp::Sub) {
+        if !self.guards() || !matches!(op, AluOp::Add | AluOp::Sub) {
             return Ok(());
         }
         self.guard(op, dst, Guard::Numbers)
@@ -157,7 +162,7 @@ impl<O: Observer> Verifier<O> {
 
     /// Before a pointer and a number in a register are added: walks on as if nothing had been, by guess.
     pub(super) fn guess_sum(&mut self, sum: &Sum) -> Result<(), Rejection> {
-        let Some(number_in) = sum.number_in.filter(|_| self.guesses() && sum.is_sum()) else { return Ok(()) };
+        let Some(number_in) = sum.number_in.filter(|_| self.guards() && sum.is_sum()) else { return Ok(()) };
         let constant = sum.number.as_constant().is_some();
         // What a guess adds to is asked nothing: real paths guard the sum.
         if !self.state.speculative {
@@ -209,7 +214,7 @@ impl<O: Observer> Verifier<O> {
 
     /// After the sum was found to stay within what the pointer points to: it is guarded.
     pub(super) fn guard_sum(&mut self, sum: &Sum, result: &Register) -> Result<(), Rejection> {
-        if !self.guesses() || self.state.speculative || sum.number_in.is_none() {
+        if !self.guards() || self.state.speculative || sum.number_in.is_none() {
             return Ok(());
         }
         let moved = |bound: fn(&Register) -> i64| bound(result).abs_diff(bound(&sum.pointer));
