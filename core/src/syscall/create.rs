@@ -128,8 +128,7 @@ impl<M: Memory + 'static> Kernel<M> {
     }
 
     fn check_capability(&self, row: &MapType) -> Result<(), Errno> {
-        let has = |bit: u64| self.capabilities & (bit | capability::SYS_ADMIN) != 0;
-        if !has(capability::BPF) || (row.network && !has(capability::NET_ADMIN)) {
+        if !self.has(capability::BPF) || (row.network && !self.has(capability::NET_ADMIN)) {
             return Err(Errno::EPERM);
         }
         Ok(())

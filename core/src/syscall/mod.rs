@@ -154,6 +154,11 @@ impl<M: Memory + 'static> Kernel<M> {
         self.mode = mode;
     }
 
+    /// Whether the caller has a capability: `CAP_SYS_ADMIN` stands for each that `bpf(2)` looks at.
+    fn has(&self, bit: u64) -> bool {
+        self.capabilities & (bit | capability::SYS_ADMIN) != 0
+    }
+
     /// The capabilities that later calls have; all of them until this is called.
     pub fn set_capabilities(&mut self, mask: u64) {
         self.capabilities = mask;

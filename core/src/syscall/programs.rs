@@ -199,7 +199,7 @@ impl<M: Memory + 'static> Kernel<M> {
             expected_attach_type: request.expected_attach_type,
             flags: request.flags,
             gpl_compatible: is_gpl_compatible(&request.license),
-            perfmon: self.capabilities & (capability::PERFMON | capability::SYS_ADMIN) != 0,
+            perfmon: self.has(capability::PERFMON),
             code: request.code.clone(),
             lines: request.lines.clone(),
             held: request.held.clone(),
@@ -381,6 +381,11 @@ const LOOPBACK: u32 = 1;
 /// Program types that an interface may run: sched_cls and XDP.
 const OFFLOADED: [u32; 2] = [3, 6];
 
+/// Program types that need `CAP_NET_ADMIN` besides `CAP_BPF` (`native/probes/capabilities.py` prints both lists).
+const NEED_NET_ADMIN: &[u32] = &[3, 4, 6, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 22, 23, 25, 32];
+/// Program types that need `CAP_PERFMON` besides it.
+const NEED_PERFMON: &[u32] = &[2, 5, 7, 17, 24, 26, 27, 28, 29];
+
 pub(super) fn load<M: Memory + 'static>(
     kernel: &mut Kernel<M>,
     attr: &mut Attr,
@@ -393,8 +398,17 @@ pub(super) fn load<M: Memory + 'static>(
     if flags & !FLAGS != 0 {
         return Err(Errno::EINVAL);
     }
+    // Unprivileged loading is off, as `kernel.unprivileged_bpf_disabled` is on the machines that were asked.
+    if !kernel.has(capability::BPF) {
+        return Err(Errno::EPERM);
+    }
     if count == 0 || count > MAX_INSNS {
         return Err(Errno::E2BIG);
+    }
+    if NEED_NET_ADMIN.contains(&number) && !kernel.has(capability::NET_ADMIN)
+        || NEED_PERFMON.contains(&number) && !kernel.has(capability::PERFMON)
+    {
+        return Err(Errno::EPERM);
     }
     let expected_attach_type = attr.u32(field::EXPECTED_ATTACH_TYPE);
     let attach_btf_id = attr.u32(field::ATTACH_BTF_ID);

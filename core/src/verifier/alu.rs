@@ -212,10 +212,14 @@ impl<O: Observer> Verifier<O> {
 
     /// A sum with a constant stays tied to what it was computed from: in 32 bits, where that has no more.
     fn keep_tied(&self, width: Width, op: AluOp, a: &Register, b: &Register, result: &mut Register) {
-        let (AluOp::Add | AluOp::Sub, Some(delta)) = (op, b.as_constant()) else { return };
+        if !matches!(op, AluOp::Add | AluOp::Sub) {
+            return;
+        }
         let delta = match width {
-            Width::W64 => i32::try_from(delta as i64).ok(),
-            Width::W32 => (a.var.umax <= u32::MAX.into()).then_some(delta as i32),
+            Width::W64 => b.as_constant().and_then(|delta| i32::try_from(delta as i64).ok()),
+            Width::W32 => {
+                b.var.as_constant32().filter(|_| a.var.umax <= u32::MAX.into()).map(|delta| delta as i32)
+            }
         };
         let delta = if op == AluOp::Sub { delta.and_then(i32::checked_neg) } else { delta };
         let Some(delta) = delta.filter(|_| a.id != 0 && !a.add_const) else { return };

@@ -196,8 +196,10 @@ pub fn check_graph(
     let mut visits = vec![Visit::New; len];
     let mut postorder = Vec::with_capacity(len);
     let mut path: Vec<(u32, u8)> = Vec::new();
-    // Functions that are only pointed to are entered by themselves.
-    for function in functions {
+    // A function that nothing names, as the exception callback, is entered by itself.
+    let named: alloc::collections::BTreeSet<u32> =
+        (0..len).filter_map(|at| successors(code, at).call).collect();
+    for function in functions.iter().filter(|f| f.start == 0 || !named.contains(&f.start)) {
         if visits[function.start as usize] == Visit::New {
             visits[function.start as usize] = Visit::Open;
             path.push((function.start, 0));

@@ -120,7 +120,9 @@ impl<O: Observer> Verifier<O> {
         {
             return Err(reject(Errno::EACCES, "invalid size of register fill").of(base));
         }
-        if !self.input.perfmon {
+        // What is read into no register, as by an atomic sum, is asked nothing where a number was spilled.
+        let asked = dst.is_some() || !slot.is_spilled_scalar();
+        if !self.input.perfmon && asked {
             self.check_readable(pointer, None, off, bytes, dst.is_some())?;
         }
         for at in 0..bytes {

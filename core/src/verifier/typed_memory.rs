@@ -197,6 +197,12 @@ impl<O: Observer> Verifier<O> {
         let r = base.number();
         let name = alloc::string::String::from(self.type_name(of));
         let refuse = |errno, text: core::fmt::Arguments| Err(reject(errno, text).of(base));
+        if !self.input.perfmon {
+            return refuse(
+                Errno::EPERM,
+                format_args!("'struct {name}' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN"),
+            );
+        }
         if !self.input.gpl_compatible && of.source == TypeSource::Kernel {
             return refuse(
                 Errno::EINVAL,
