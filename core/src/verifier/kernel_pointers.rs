@@ -3,7 +3,7 @@
 use super::kernel_types::is_same_type;
 use super::memory::Mode;
 use super::observer::Observer;
-use super::register::{Kind, MapRef, Register};
+use super::register::{Kind, MapRef, MemoryKind, Register};
 use super::typed::{Trust, TypeRef, TypeSource};
 use super::{Rejection, Verifier, not_built, reject};
 use crate::errno::Errno;
@@ -52,7 +52,13 @@ impl<O: Observer> Verifier<O> {
             return refuse(format_args!("{} access size must be BPF_DW", field.kind.name()));
         }
         if tag == PointerTag::User {
-            return Err(not_built("a user pointer in a map's value"));
+            if mode == Mode::Write {
+                return refuse(format_args!("store to uptr disallowed"));
+            }
+            // The kernel pins the user's page: memory as large as the type.
+            let size = self.btf_of(TypeSource::Map(map.0)).and_then(|btf| btf.size_of(of)).unwrap_or(0);
+            let (kind, id) = (MemoryKind::Plain, self.new_id());
+            return Ok(Register { maybe_null: true, id, ..Register::pointer(Kind::Memory { kind, size }) });
         }
         let of = self.kept_type(TypeSource::Map(map.0), of);
         if mode == Mode::Write {
@@ -166,11 +172,14 @@ impl<O: Observer> Verifier<O> {
             let message = format_args!("map '{name}' has to have BTF in order to use bpf_kptr_xchg");
             return Err(reject(Errno::EINVAL, message).of(reg));
         }
-        if !fields.iter().any(|f| matches!(f.kind, FieldKind::Pointer { .. })) {
+        let kept = |kind: FieldKind| matches!(kind, FieldKind::Pointer { .. });
+        if !fields.iter().any(|f| kept(f.kind)) {
             return Err(reject(Errno::EINVAL, format_args!("R{r} has no valid kptr")).of(reg));
         }
         let found = fields.iter().find_map(|f| match f.kind {
-            FieldKind::Pointer { tag, of } if i64::from(f.offset) == at => Some((tag, of)),
+            FieldKind::Pointer { tag, of } if tag != PointerTag::User && i64::from(f.offset) == at => {
+                Some((tag, of))
+            }
             _ => None,
         });
         let Some((tag, of)) = found else {

@@ -3,6 +3,7 @@
 use super::domain::{Scalar, alu, text};
 use super::observer::Observer;
 use super::register::{Kind, MapRef, MemoryKind, Register, SocketKind};
+use super::typed::{Trust, TypeRef, TypeSource};
 use super::{Rejection, Verifier, constant_at, flag, not_built, policy, reject};
 use crate::errno::Errno;
 use crate::isa::{Insn, Operand, Reg, Size, Width};
@@ -359,7 +360,14 @@ impl<O: Observer> Verifier<O> {
             FieldKind::Socket => Register::pointer(Kind::Socket(SocketKind::Full)),
             FieldKind::FlowKeys => Register::pointer(Kind::FlowKeys),
             FieldKind::TracepointBuffer => Register::pointer(Kind::TracepointBuffer),
-            FieldKind::KernelType(name) => return Err(not_built(format_args!("a pointer to struct {name}"))),
+            FieldKind::KernelType(name) => {
+                let Some(id) = self.input.kernel_types.as_ref().and_then(|k| k.structure(name)) else {
+                    let what = format_args!("a pointer to struct {name} without the kernel's BTF");
+                    return Err(not_built(what));
+                };
+                let of = TypeRef { source: TypeSource::Kernel, id };
+                Register::pointer(Kind::Typed { of, trust: Trust::TRUSTED })
+            }
         })
     }
 
