@@ -38,7 +38,7 @@ fn taken_by(kind: FieldKind) -> u64 {
 /// # Errors
 /// `EINVAL` for fields that do not go together, `EOPNOTSUPP` where the map's type does not take one.
 pub(super) fn check_fields(map_type: u32, btf: &Btf, value: TypeId) -> Result<(), Errno> {
-    let fields = record::fields(btf, value).ok_or(Errno::EINVAL)?;
+    let fields = record::map_fields(btf, value);
     let is_lock = |f: &&Field| matches!(f.kind, FieldKind::SpinLock | FieldKind::ResilientSpinLock);
     let locks = fields.iter().filter(is_lock).count();
     let graph = |f: &Field| matches!(f.kind, FieldKind::ListHead { .. } | FieldKind::TreeRoot { .. });
@@ -85,7 +85,7 @@ impl<M: Memory + 'static> Kernel<M> {
     pub(super) fn hide_fields(&self, fd: i32, value: &mut [u8]) {
         let Ok((id, _)) = self.table.map(fd) else { return };
         let (Some(btf), Some(spec)) = (self.map_types.get(&id), self.resources.maps.spec(id)) else { return };
-        for field in record::fields(btf, TypeId(spec.btf_value_type_id)).unwrap_or_default() {
+        for field in record::map_fields(btf, TypeId(spec.btf_value_type_id)) {
             let (start, end) = (field.offset as usize, (field.offset + field.size) as usize);
             if let Some(bytes) = value.get_mut(start..end) {
                 bytes.fill(0);

@@ -97,7 +97,7 @@ impl<O: Observer> Verifier<O> {
             self.check_arena(&facts)?;
         }
         let fields = match &facts.types {
-            Some(btf) => record::fields(btf, TypeId(facts.spec.btf_value_type_id)).unwrap_or_default(),
+            Some(btf) => record::map_fields(btf, TypeId(facts.spec.btf_value_type_id)),
             None => alloc::vec::Vec::new(),
         };
         check_program_type(&fields, self.input.program_type.number)?;
@@ -120,7 +120,7 @@ impl<O: Observer> Verifier<O> {
             self.maps[at].inner = Some(MapRef(self.maps.len() as u16));
             let types = facts.inner_types.clone();
             let of = TypeId(spec.btf_value_type_id);
-            let fields = types.as_ref().and_then(|btf| record::fields(btf, of)).unwrap_or_default();
+            let fields = types.as_ref().map(|btf| record::map_fields(btf, of)).unwrap_or_default();
             let (inner, is_inner) = (None, true);
             let info = MapInfo { id, spec, handle, direct_value, constant, types, fields, inner, is_inner };
             self.maps.push(info);

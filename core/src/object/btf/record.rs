@@ -109,6 +109,13 @@ pub fn fields(btf: &Btf, of: TypeId) -> Option<Vec<Field>> {
     (found.len() <= MAX_FIELDS).then_some(found)
 }
 
+/// The fields of a map's value: nodes are bytes there, and a list or tree that holds what the BTF does not have
+/// leaves it without fields.
+pub fn map_fields(btf: &Btf, of: TypeId) -> Vec<Field> {
+    let is_node = |f: &Field| matches!(f.kind, FieldKind::ListNode | FieldKind::TreeNode);
+    fields(btf, of).unwrap_or_default().into_iter().filter(|f| !is_node(f)).collect()
+}
+
 fn collect(btf: &Btf, of: TypeId, base: u32, depth: u32, found: &mut Vec<Field>) -> Option<()> {
     let depth = depth.checked_sub(1)?;
     let id = btf.resolve(of);
