@@ -1,5 +1,9 @@
 // Starts the page's module. A file of its own: the content-security policy forbids inline scripts.
 
+// The editor is fetched once it is asked for.
+globalThis.loadEditor = () =>
+  import(new URL(document.querySelector("meta[name=editor]").content, document.baseURI).href);
+
 const { module, wasm } = document.querySelector("script[data-module]").dataset;
 
 try {

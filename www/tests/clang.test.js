@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cell, open, verdict } from "./page.js";
+import { cell, open, typed, verdict, write } from "./page.js";
 
 test("C is typed, compiled, verified and run", async () => {
   const page = await open();
@@ -15,16 +15,16 @@ test("C is typed, compiled, verified and run", async () => {
 
   // A function without its header, where it is.
   const text = page.getByRole("textbox", { name: "C", exact: true });
-  const written = await text.inputValue();
-  await text.fill(written.replace("XDP_PASS", "XDP_PAST"));
+  const written = await typed(text);
+  await write(page, text, written.replace("XDP_PASS", "XDP_PAST"));
   await verdict(page, "✕ Does not compile");
   await page.getByRole("list", { name: "Problems" }).getByText(/^\D*19:9.*undeclared identifier 'XDP_PAST'/).waitFor();
 
   // A hash may have no value for the key, and nothing checks for that now.
-  await text.fill(written.replace("if (value)", "").replace("MAP_TYPE_ARRAY", "MAP_TYPE_HASH"));
+  await write(page, text, written.replace("if (value)", "").replace("MAP_TYPE_ARRAY", "MAP_TYPE_HASH"));
   await verdict(page, "✕ Rejected");
 
-  await text.fill(written.replace("XDP_PASS", "XDP_DROP"));
+  await write(page, text, written.replace("XDP_PASS", "XDP_DROP"));
   await verdict(page, "✓ Accepted");
   await page.getByRole("button", { name: "C and instructions" }).click();
   await page.getByRole("listbox", { name: "Instructions" }).getByText("return XDP_DROP;").waitFor();
@@ -36,7 +36,7 @@ test("C is typed, compiled, verified and run", async () => {
   await page.reload();
   await verdict(page, "✓ Accepted");
   await page.getByRole("button", { name: "Edit C" }).click();
-  assert.match(await text.inputValue(), /return XDP_DROP/);
+  assert.match(await typed(text), /return XDP_DROP/);
   assert.deepEqual(page.complaints, []);
   await page.close();
 });
@@ -49,7 +49,7 @@ test("an example's C is edited, and undone", async () => {
   const text = page.getByRole("textbox", { name: "C", exact: true });
   await page.getByRole("banner").getByText("edited").waitFor();
   await verdict(page, "✕ Rejected");
-  assert.match(await text.inputValue(), /SEC\("socket"\)/);
+  assert.match(await typed(text), /SEC\("socket"\)/);
   await page.getByRole("button", { name: "Undo" }).click();
   await page.getByRole("banner").getByText("edited").waitFor({ state: "detached" });
   await verdict(page, "✕ Rejected");

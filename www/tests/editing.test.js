@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { open, verdict } from "./page.js";
+import { open, typed, verdict, write } from "./page.js";
 
 test("assembly is typed", async () => {
   const page = await open();
@@ -12,14 +12,14 @@ test("assembly is typed", async () => {
   await page.getByRole("button", { name: "Type assembly" }).click();
   await verdict(page, "✓ Accepted");
   const text = page.getByRole("textbox", { name: "Assembly" });
-  await text.fill(".type xdp\n.license GPL\n\nr0 = 2\nr0 = * 3\nexit\n");
+  await write(page, text, ".type xdp\n.license GPL\n\nr0 = 2\nr0 = * 3\nexit\n");
   await page.getByRole("list", { name: "Problems" }).getByText(/^5:\d+/).waitFor();
   await verdict(page, "✕ Not readable");
 
   // What is typed stays through a reload, errors included.
   await page.reload();
-  assert.match(await text.inputValue(), /r0 = \* 3/);
-  await text.fill(".type xdp\n.license GPL\n\nr0 = *(u32 *)(r1 +0)\nr2 = *(u32 *)(r1 +4)\nr0 = *(u8 *)(r0 +0)\nexit\n");
+  assert.match(await typed(text), /r0 = \* 3/);
+  await write(page, text, ".type xdp\n.license GPL\n\nr0 = *(u32 *)(r1 +0)\nr2 = *(u32 *)(r1 +4)\nr0 = *(u8 *)(r0 +0)\nexit\n");
   await verdict(page, "✕ Rejected");
   await page.getByRole("tabpanel").getByText(/outside of the packet/).first().waitFor();
 
@@ -95,7 +95,7 @@ test("a long verification shows progress and can be stopped", async () => {
   await verdict(page, "✓ Accepted");
   // The verifier walks every round, and gives up after a million instructions.
   const text = ".type xdp\n.license GPL\n\nr0 = 0\nround:\nr0 += 1\nif r0 < 10000000 goto round\nexit\n";
-  await page.getByRole("textbox", { name: "Assembly" }).fill(text);
+  await write(page, page.getByRole("textbox", { name: "Assembly" }), text);
   await verdict(page, /Verifying … [\d,]+ instructions walked/);
   await page.getByRole("button", { name: "Stop" }).click();
   await verdict(page, "Stopped");

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { example, open, verdict } from "./page.js";
+import { example, open, verdict, write } from "./page.js";
 
 const explore = (page, view) =>
   page.getByRole("group", { name: "View of the exploration" }).getByRole("button", { name: view, exact: true });
@@ -106,7 +106,7 @@ test("where a value came from, and what a step relies on", async () => {
   // A variable offset into the stack: the verifier relies on it exactly, and says where it came from.
   await page.keyboard.press("g");
   await page.getByRole("button", { name: "Type assembly" }).click();
-  await page.getByRole("textbox", { name: "Assembly" }).fill(
+  await write(page, page.getByRole("textbox", { name: "Assembly" }), 
     ".type socket_filter\n.license GPL\n\nr6 = 3\nr7 = 0\nagain:\nr7 += 1\nif r7 < r6 goto again\nr0 = r7\nexit\n",
   );
   await verdict(page, "✓ Accepted");

@@ -112,3 +112,22 @@ export async function example(page, title) {
   await gallery.waitFor({ state: "detached" });
   await page.getByRole("banner").getByText(title, { exact: true }).waitFor();
 }
+
+/** The text of the editor, whether CodeMirror is there yet or not. */
+export function typed(editor) {
+  return editor.evaluate((field) =>
+    field.value ?? [...field.querySelectorAll(".cm-line")].map((line) => line.textContent).join("\n"),
+  );
+}
+
+/** Puts a text into the editor in place of what is there, as a hand that pastes does. */
+export async function write(page, editor, text) {
+  await page.locator("[data-editor]").waitFor();
+  await editor.focus();
+  await page.keyboard.press("Control+a");
+  await editor.evaluate((field, text) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData("text/plain", text);
+    field.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+  }, text);
+}

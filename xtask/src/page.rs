@@ -19,7 +19,10 @@ pub fn build() -> Result<PathBuf> {
     stage::run(&mut stage::command("trunk", &["build", "--release"]))?;
     let folder = root().join("dist");
     name_by_content(&folder)?;
-    add_compilers(&folder)?;
+    add_bundle(&folder, "www/editor/bundle.js", "content=\"editor.js\"", |name| {
+        format!("content=\"{name}\"")
+    })?;
+    add_bundle(&folder, "www/clang/bundle.js", "clang/compiler.js", str::to_owned)?;
     list_for_offline(&folder)?;
     Ok(folder)
 }
@@ -57,18 +60,18 @@ fn list_for_offline(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Puts the C compilers beside the page, and their worker's name into it.
-fn add_compilers(folder: &Path) -> Result<()> {
-    let script = root().join("www/clang/bundle.js");
+/// Puts a bundle beside the page (the editor, the C compilers), and its name, which changes with its content, in
+/// the place of the one that the page has.
+fn add_bundle(folder: &Path, script: &str, place: &str, named: fn(&str) -> String) -> Result<()> {
+    let script = root().join(script);
     let mut node = stage::command("node", &[]);
-    let output = node.arg(script).arg(folder).stderr(std::process::Stdio::inherit()).output()?;
-    ensure!(output.status.success(), "the compilers could not be bundled: is `npm ci` done in www?");
+    let output = node.arg(&script).arg(folder).stderr(std::process::Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "{}: is `npm ci` done in www?", script.display());
     let name = String::from_utf8(output.stdout)?;
     let path = folder.join("index.html");
     let text = fs::read_to_string(&path)?;
-    let place = "clang/compiler.js";
     ensure!(text.contains(place), "index.html names no {place}");
-    fs::write(&path, text.replace(place, name.trim()))?;
+    fs::write(&path, text.replace(place, &named(name.trim())))?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! What the page does when the worker says something.
 
-use super::{App, Phase, Shown, listing, share, state};
+use super::{App, Phase, Shown, editor, listing, maps, share, state};
 use crate::protocol::{Document, Event, Request, RunEnd, Tree, Verdict};
 use crate::session::Tab;
 use std::rc::Rc;
@@ -11,12 +11,25 @@ impl App {
     pub(super) fn heard(&mut self, ctx: &Context<App>, event: Event) -> bool {
         let generation = match &event {
             Event::Ready { .. } => return false,
+            Event::Words { words } => {
+                let row = |word: &crate::protocol::Word| {
+                    vec![
+                        ("kind", word.kind.as_str().into()),
+                        ("name", word.name.as_str().into()),
+                        ("detail", word.detail.as_str().into()),
+                        ("info", word.info.as_str().into()),
+                    ]
+                };
+                self.words = Rc::new(editor::json(words.iter().map(row)));
+                return true;
+            }
             Event::Refused { generation, .. }
             | Event::Opened { generation, .. }
             | Event::Progress { generation, .. }
             | Event::Verified { generation, .. }
             | Event::State { generation, .. }
             | Event::Found { generation, .. }
+            | Event::Exported { generation, .. }
             | Event::Graph { generation, .. }
             | Event::Route { generation, .. }
             | Event::Hits { generation, .. }
@@ -34,10 +47,25 @@ impl App {
             return false;
         }
         match event {
-            Event::Ready { .. } => {}
+            Event::Ready { .. } | Event::Words { .. } => {}
+            Event::Exported { map, entries, .. } => {
+                let name = self.program.maps.get(map as usize).map_or("map", |map| map.name.as_str());
+                if let Some(format) = self.exporting.take() {
+                    let text = maps::written(format, &entries);
+                    if share::download(&format!("{name}.{}", format.ending()), text.as_bytes()).is_none() {
+                        self.trouble = Some("the browser gives no file".into());
+                    }
+                }
+                return false;
+            }
             Event::Refused { problems, .. } => {
                 self.problems = problems;
                 self.phase = Phase::Refused;
+                self.ask_words();
+                if self.outcome.is_some() {
+                    // The worker still holds what is shown, and answers for it.
+                    self.generation = self.answered;
+                }
                 match &self.document {
                     // Nothing is shown yet but the text, and that is where it can be put right.
                     Some(Document::Assembly { text }) if self.outcome.is_none() => {
@@ -48,7 +76,9 @@ impl App {
                     _ => self.outcome = None,
                 }
             }
-            Event::Opened { program, .. } => {
+            Event::Opened { program, generation } => {
+                self.answered = generation;
+                self.ask_words();
                 self.rows = Rc::new(listing::rows(&program));
                 self.map = self.map.min(program.maps.len().saturating_sub(1));
                 self.program = Rc::from(program);
@@ -141,6 +171,10 @@ impl App {
                     self.trouble = Some(message.clone());
                 }
                 self.ran = Rc::new(run.path.clone());
+                if let Some(step) = run.step.filter(|_| self.run.is_some()) {
+                    // What was known there stands beside what is.
+                    self.select(step);
+                }
                 self.run = Some(Rc::from(run));
             }
             Event::Forked { text, .. } => {

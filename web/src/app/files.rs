@@ -1,8 +1,8 @@
 //! Files that the user opens: objects, texts, captures, sessions.
 
 use super::update::sample_packet;
-use super::{App, Msg};
-use crate::protocol::Document;
+use super::{App, Msg, maps};
+use crate::protocol::{Action, Document};
 use crate::session::{Origin, Shared, Tab};
 use crate::{hex, pcap};
 use yew::prelude::*;
@@ -38,6 +38,9 @@ impl App {
             }
             return;
         }
+        if matches!(ending, "csv" | "json") {
+            return self.import(&name, &String::from_utf8_lossy(&bytes));
+        }
         match String::from_utf8(bytes) {
             Ok(text) if ending != "c" => self.replace(ctx, own(Document::Assembly { text })),
             Ok(text) => {
@@ -47,5 +50,25 @@ impl App {
             }
             Err(_) => self.trouble = Some(format!("{name} is no ELF object, no capture and no text")),
         }
+    }
+
+    /// Writes a file's entries into the map that is shown: all of them, or none where one can't be read.
+    fn import(&mut self, name: &str, text: &str) {
+        let Some(map) = self.program.maps.get(self.map) else {
+            self.trouble = Some(format!("{name}: the program has no map to write to"));
+            return;
+        };
+        let entry = |(key, value): (String, String)| {
+            let part =
+                |text: &str, size: u32| hex::value(text, size as usize).map_err(|e| format!("{name}: {e}"));
+            let (key, value) = (part(&key, map.key_size)?, part(&value, map.value_size)?);
+            Ok(Action::Update { map: map.name.clone(), key, value })
+        };
+        match maps::read(name, text).and_then(|all| all.into_iter().map(entry).collect::<Result<Vec<_>, _>>())
+        {
+            Ok(actions) => actions.into_iter().for_each(|action| self.act(action)),
+            Err(error) => self.trouble = Some(error),
+        }
+        self.session.tab = Tab::Maps;
     }
 }

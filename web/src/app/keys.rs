@@ -32,6 +32,20 @@ const KEYS: &[Key] = &[
     Key { key: "4", shown: "4", what: "Maps", message: || Msg::Tab(Tab::Maps) },
     Key { key: "g", shown: "g", what: "Gallery, and opening files", message: || Msg::Gallery(true) },
     Key { key: "t", shown: "t", what: "Theme: system, light, dark", message: || Msg::Theme },
+    Key { key: "b", shown: "b", what: "Breakpoint at the selected instruction", message: || Msg::BreakHere },
+    Key {
+        key: "n",
+        shown: "n",
+        what: "On in the run to a breakpoint or a change",
+        message: || Msg::Travel(false),
+    },
+    Key {
+        key: "p",
+        shown: "p",
+        what: "Back in the run to a breakpoint or a change",
+        message: || Msg::Travel(true),
+    },
+    Key { key: "/", shown: "/", what: "Commands", message: || Msg::Commands(true) },
     Key { key: "?", shown: "?", what: "This list", message: || Msg::Help(true) },
 ];
 
@@ -40,6 +54,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("↑ ↓", "In the exploration: the node before, the node after. In the program and the log: the step"),
     ("← →", "In the exploration: to the parent, to the first child"),
     ("+ − 0", "In the exploration: zoom in, zoom out, fit"),
+    ("space", "In the exploration: fold away what is below, and show it again"),
+    ("Ctrl Z", "Undo; with the shift key, redo"),
+    ("Ctrl K", "Commands"),
+    ("/", "In the editor, at the beginning of a line: pieces of programs"),
     ("Esc", "Close what lies over the page"),
 ];
 
@@ -49,6 +67,16 @@ pub fn listen(link: Scope<App>) -> Option<Listener> {
     Some(Listener::on(document.into(), "keydown", move |event: Event| {
         let Some(event) = event.dyn_ref::<KeyboardEvent>() else { return };
         let modified = event.ctrl_key() || event.meta_key() || event.alt_key();
+        if (event.ctrl_key() || event.meta_key()) && !event.default_prevented() && !takes_text(event) {
+            let message = match (event.key().to_lowercase().as_str(), event.shift_key()) {
+                ("z", false) => Msg::Undo,
+                ("z", true) | ("y", false) => Msg::Redo,
+                ("k", false) => Msg::Commands(true),
+                _ => return,
+            };
+            event.prevent_default();
+            return link.send_message(message);
+        }
         if event.default_prevented() || modified || takes_text(event) {
             return;
         }
@@ -63,9 +91,14 @@ pub fn listen(link: Scope<App>) -> Option<Listener> {
 fn takes_text(event: &KeyboardEvent) -> bool {
     let target = event.target().and_then(|t| t.dyn_into::<Element>().ok());
     target.is_some_and(|t| {
-        t.matches("input:not([type=checkbox],[type=file]), textarea, select, dialog, dialog *")
+        t.matches("input:not([type=checkbox],[type=file]), textarea, select, dialog, dialog *, [data-editor]")
             .unwrap_or(false)
     })
+}
+
+/// What the keys do: its name, the key, and the message.
+pub fn commands() -> impl Iterator<Item = (&'static str, &'static str, fn() -> Msg)> {
+    KEYS.iter().map(|key| (key.what, key.shown, key.message))
 }
 
 /// The list of keys.

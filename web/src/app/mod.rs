@@ -1,9 +1,12 @@
 //! The page: it owns the [`Session`] and small summaries of what the worker found, and draws.
 
 mod bar;
+mod commands;
+mod compare;
 mod compiler;
 mod covering;
 mod dialog;
+mod editor;
 mod events;
 mod explain;
 mod explore;
@@ -87,6 +90,10 @@ pub struct App {
     compiler: Option<compiler::Compiler>,
     /// Of the document that the worker was asked to open last.
     generation: u32,
+    /// Documents that the worker was asked to open.
+    asked: u32,
+    /// Of the document that is shown.
+    answered: u32,
     document: Option<Document>,
     phase: Phase,
     problems: Vec<Problem>,
@@ -151,6 +158,19 @@ pub struct App {
     /// The session that a link brought, until its answer is there.
     received: Option<Shared>,
     help: bool,
+    /// Whether the commands are offered.
+    commands: bool,
+    /// The words that the editor completes, as JSON.
+    words: Rc<String>,
+    /// Sessions to go back to, and forward again.
+    past: Vec<Session>,
+    future: Vec<Session>,
+    /// What the exploration is compared with: what it was before the first edit.
+    baseline: Option<Rc<compare::Baseline>>,
+    /// How a map is to be written once its entries are there.
+    exporting: Option<maps::Format>,
+    /// Registers whose change a run stops for, by bit.
+    watched: u16,
     /// How many elements deep a dragged file is over the page.
     dragged: i32,
     _listeners: Vec<listener::Listener>,
@@ -190,6 +210,24 @@ pub enum Msg {
     FetchedC(String, Result<Vec<u8>, String>),
     /// Back to what the text was made from.
     Undo,
+    /// Forward again.
+    Redo,
+    /// Compare with what is there now, from here on.
+    Pin,
+    /// Set a breakpoint at a slot, or remove it.
+    Break(u32),
+    /// Set a breakpoint at the selected slot, or remove it.
+    BreakHere,
+    /// Watch a register of the run, or do not any more.
+    Watch(u8),
+    /// Go on in the run to a breakpoint or a change; backwards.
+    Travel(bool),
+    /// Go on in the run to the selected slot.
+    RunTo,
+    /// Write the map into a file.
+    Export(maps::Format),
+    /// Open or close the commands.
+    Commands(bool),
     /// Insert the suggested lines.
     Suggest,
     /// Stop verifying.
@@ -280,6 +318,8 @@ impl Component for App {
             link: None,
             compiler: None,
             generation: 0,
+            asked: 0,
+            answered: 0,
             document: None,
             phase: Phase::Opening,
             problems: Vec::new(),
@@ -322,6 +362,13 @@ impl Component for App {
             offer: None,
             received: None,
             help: false,
+            commands: false,
+            words: Rc::new("[]".into()),
+            past: Vec::new(),
+            future: Vec::new(),
+            baseline: None,
+            exporting: None,
+            watched: 0,
             dragged: 0,
             _listeners: keys::listen(ctx.link().clone()).into_iter().chain(address).collect(),
         };
@@ -367,6 +414,7 @@ impl Component for App {
                 { bar::narrow(self, link) }
                 { bar::gallery(self, link) }
                 { bar::help(self, link) }
+                { commands::view(self, link) }
                 { share::view(self, link) }
                 { self.trouble(ctx) }
                 <explain::Tip />

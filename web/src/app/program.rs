@@ -2,11 +2,11 @@
 
 use super::listing::Row;
 use super::windowed::Windowed;
-use super::{App, Msg};
+use super::{App, Msg, editor};
 use crate::protocol::Document;
 use crate::session::Origin;
 use std::rc::Rc;
-use web_sys::{HtmlSelectElement, HtmlTextAreaElement};
+use web_sys::HtmlSelectElement;
 use yew::html::Scope;
 use yew::prelude::*;
 
@@ -37,12 +37,15 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
                     }
                 </div>
                 { chooser(app, link) }
-                if forked {
-                    <button title="Back to what this was made from"
+                if forked || !app.past.is_empty() {
+                    <button title="Undo the last change (Ctrl+Z)"
                         onclick={link.callback(|_: MouseEvent| Msg::Undo)}>{"Undo"}</button>
                 }
+                if !app.future.is_empty() {
+                    <button title="Ctrl+Shift+Z" onclick={link.callback(|_: MouseEvent| Msg::Redo)}>{"Redo"}</button>
+                }
             </div>
-            if app.editing { { editor(app, link, object, c) } } else { { listing(app, link) } }
+            if app.editing { { edited(app, link, object, c) } } else { { listing(app, link) } }
         </>
     }
 }
@@ -66,19 +69,35 @@ fn chooser(app: &App, link: &Scope<App>) -> Html {
     }
 }
 
-fn editor(app: &App, link: &Scope<App>, object: bool, c: bool) -> Html {
-    let oninput = link.callback(|event: InputEvent| {
-        let area: HtmlTextAreaElement = event.target_unchecked_into();
-        Msg::Draft(area.value())
+fn edited(app: &App, link: &Scope<App>, object: bool, c: bool) -> Html {
+    // What the verifier has to say stands at its line too.
+    let said =
+        app.outcome.as_ref().and_then(|o| o.diagnostic.as_ref()).filter(|_| app.phase == super::Phase::Done);
+    let said = said.and_then(|d| {
+        let at = app.program.listing.binary_search_by_key(&d.pc?, |i| i.pc).ok()?;
+        let line = app.program.source.get(app.program.listing[at].source? as usize)?;
+        (line.file.is_empty() || c).then_some((line.line, 1, d.reason.as_str(), "error"))
     });
+    let problems = app
+        .problems
+        .iter()
+        .map(|p| (p.line, p.column, p.message.as_str(), if p.is_advice() { "info" } else { "error" }));
+    let problems = editor::json(problems.chain(said).map(|(line, column, message, severity)| {
+        vec![
+            ("line", line.into()),
+            ("column", column.into()),
+            ("message", message.into()),
+            ("severity", severity.into()),
+        ]
+    }));
     let note = "The object stays as it is: a change here makes assembly of it, and can be undone.";
     html! {
         <div class="editor">
             if object { <p class="note">{ note }</p> }
             if c { <p class="note">{ super::compiler::ABOUT }</p> }
-            <textarea aria-label={if c { "C" } else { "Assembly" }} class="mono" spellcheck="false" autocomplete="off" autocapitalize="off"
-                wrap="off" value={app.draft.clone()} {oninput}
-                aria-invalid={app.problems.iter().any(|p| !p.is_advice()).to_string()} aria-describedby="problems" />
+            <editor::Editor label={if c { "C" } else { "Assembly" }} text={app.draft.clone()} {c}
+                problems={Rc::new(problems)} invalid={app.problems.iter().any(|p| !p.is_advice())}
+                words={app.words.clone()} onchange={link.callback(Msg::Draft)} />
             <ul id="problems" class="problems" aria-label="Problems">
                 { for app.problems.iter().map(|problem| html! {
                     <li class={classes!(problem.is_advice().then_some("advice"))}>
@@ -102,6 +121,8 @@ fn listing(app: &App, link: &Scope<App>) -> Html {
     let outcome = app.outcome.clone();
     let shown = pc.and_then(|pc| position(app, pc));
     let choose = link.callback(Msg::Slot);
+    let toggle = link.callback(Msg::Break);
+    let breakpoints = app.session.breakpoints.clone();
     let row_program = program.clone();
     let row_rows = rows.clone();
     let source_of = |pc: u32| {
@@ -148,11 +169,19 @@ fn listing(app: &App, link: &Scope<App>) -> Html {
                 );
                 let choose = choose.clone();
                 let onclick = Callback::from(move |_: MouseEvent| choose.emit(slot));
+                let stops = breakpoints.contains(&slot);
+                let toggle = toggle.clone();
+                let onstop = Callback::from(move |event: MouseEvent| {
+                    event.stop_propagation();
+                    toggle.emit(slot);
+                });
                 let times = visits.filter(|v| *v > 0).map(|v| format!("{v}×")).unwrap_or_default();
                 html! {
                     <div key={at} id={format!("slot-{slot}")} class={classes} role="option"
                         aria-selected={selected.to_string()} {onclick}>
-                        <span class="number">{ slot }</span>
+                        <span class={classes!("number", stops.then_some("stops"))} onclick={onstop}
+                            title={if stops { "breakpoint: click to remove" } else { "click for a breakpoint" }}>
+                            if stops { <span class="unseen">{"breakpoint "}</span>{"●"} }{ slot }</span>
                         <span class="mark" aria-hidden="true">{ if culprit == Some(slot) { "✕" } else if run_pc == Some(slot) { "▸" } else { "" } }</span>
                         <span class="mono">{ instruction.text.clone() }</span>
                         <span class="visits" title="times walked">{ times }</span>

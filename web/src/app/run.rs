@@ -3,8 +3,9 @@
 use super::bar::file_button;
 use super::state::instruction;
 use super::{App, Msg, maps};
-use crate::protocol::{Input, RunEnd, RunView, Verdict};
+use crate::protocol::{Claimed, Input, RunEnd, RunView, Verdict};
 use crate::{hex, packets};
+use glasshive::trace::view::ValueKind;
 use web_sys::{HtmlInputElement, HtmlSelectElement, HtmlTextAreaElement};
 use yew::html::Scope;
 use yew::prelude::*;
@@ -112,14 +113,28 @@ fn result(app: &App, link: &Scope<App>, run: &RunView) -> Html {
                 <button aria-label="To the end of the run" disabled={at >= end} onclick={seek(end)}>{"»"}</button>
                 <span class="count">{ format!("{at} of {end}") }</span>
             </div>
+            <div class="line" role="group" aria-label="Breakpoints">
+                <button title="Back to a breakpoint, or to where a watched register changed (p)" disabled={at == 0}
+                    onclick={link.callback(|_: MouseEvent| Msg::Travel(true))}>{"Back to a stop"}</button>
+                <button title="On to a breakpoint, or to where a watched register changes (n)" disabled={at >= end}
+                    onclick={link.callback(|_: MouseEvent| Msg::Travel(false))}>{"On to a stop"}</button>
+                <button title="On to the instruction that is selected in the program" disabled={at >= end}
+                    onclick={link.callback(|_: MouseEvent| Msg::RunTo)}>{"Run to selected"}</button>
+                <span class="note">{ stops(app) }</span>
+            </div>
             <p class="place">{ place }</p>
+            { claimed(&run.claimed) }
             <table role="grid" aria-label="Registers of the run" class="concrete mono"><tbody>
                 { for (0..4).map(|line| html! { <tr>{ for (0..3).filter_map(|column| {
                     let register = line + column * 4;
                     let value = *run.registers.get(register)?;
                     let changed = run.changed >> register & 1 == 1;
-                    Some(html! { <><th scope="row">{ format!("r{register}") }</th>
-                        <td class={changed.then_some("changed")}>{ format!("{value:#x}") }</td></> })
+                    let watched = app.watched >> register & 1 == 1;
+                    let watch = link.callback(move |_: MouseEvent| Msg::Watch(register as u8));
+                    Some(html! { <><th scope="row"><button class="link mono" aria-pressed={watched.to_string()}
+                            aria-label={format!("Watch r{register}")} title="Stop where it changes" onclick={watch}>{
+                            if watched { "◉ " } else { "" } }{ format!("r{register}") }</button></th>
+                        <td class={changed.then_some("changed")}>{ format!("{value:#x}") }{ inside(app, run, register, value) }</td></> })
                 }) }</tr> }) }
             </tbody></table>
             if !run.printed.is_empty() {
@@ -127,4 +142,43 @@ fn result(app: &App, link: &Scope<App>, run: &RunView) -> Html {
             }
         </div>
     }
+}
+
+/// What a run stops at.
+fn stops(app: &App) -> String {
+    let watched: Vec<String> =
+        (0..11).filter(|at| app.watched >> at & 1 == 1).map(|at| format!("r{at}")).collect();
+    match (app.session.breakpoints.len(), watched.is_empty()) {
+        (0, true) => "No breakpoint: click an instruction's number, or press b.".into(),
+        (n, true) => super::explore::plural(n, "breakpoint"),
+        (n, false) => format!("{}, watching {}", super::explore::plural(n, "breakpoint"), watched.join(", ")),
+    }
+}
+
+/// How the run was found against what the verifier claimed.
+fn claimed(claimed: &Claimed) -> Html {
+    let text = match claimed {
+        Claimed::Kept(0) | Claimed::Unknown => return html! {},
+        Claimed::Kept(count) => html! {
+            <><span class="good">{"✓ "}</span>{ format!("All {count} values of this run are inside what the verifier claimed.") }</>
+        },
+        Claimed::Broken(what) => html! {
+            <><span class="bad">{"✕ "}</span>{ format!("A value is outside of its claim: the verifier is unsound here. {what}") }</>
+        },
+    };
+    html! { <p role="status" aria-label="Claims">{ text }</p> }
+}
+
+/// Whether a register's value is inside what the verifier knew before that step, where it is a number.
+fn inside(app: &App, run: &RunView, register: usize, value: u64) -> Html {
+    let state = app.state.as_ref().filter(|state| Some(state.step.0) == run.step);
+    let known = state.and_then(|state| state.frames.last()).and_then(|frame| frame.registers.get(register));
+    let Some(known) = known.map(|known| &known.value).filter(|v| v.kind == ValueKind::Scalar) else {
+        return html! {};
+    };
+    let Some(range) = &known.range else { return html! {} };
+    let fits = (range.umin..=range.umax).contains(&value) && (value ^ range.value) & !range.mask == 0;
+    // Behind a prune only what the covering state's paths rely on is claimed.
+    let text = if fits { format!("in {}", known.words) } else { "unclaimed".into() };
+    html! { <small class="muted">{ format!(" {text}") }</small> }
 }

@@ -119,14 +119,14 @@ pub async fn copy(text: String) -> bool {
     JsFuture::from(window.navigator().clipboard().write_text(&text)).await.is_ok()
 }
 
-/// Hands the session file to the browser's downloads.
-fn download(file: &[u8]) -> Option<()> {
+/// Hands a file to the browser's downloads.
+pub fn download(name: &str, file: &[u8]) -> Option<()> {
     let document = web_sys::window()?.document()?;
     let blob = Blob::new_with_u8_array_sequence(&Array::of1(&Uint8Array::from(file))).ok()?;
     let url = Url::create_object_url_with_blob(&blob).ok()?;
     let anchor: HtmlAnchorElement = document.create_element("a").ok()?.dyn_into().ok()?;
     anchor.set_href(&url);
-    anchor.set_download("session.glasshive");
+    anchor.set_download(name);
     anchor.click();
     Url::revoke_object_url(&url).ok()
 }
@@ -140,7 +140,7 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
     };
     let file = offer.file.clone();
     let save = Callback::from(move |_: MouseEvent| {
-        let _ = download(&file);
+        let _ = download("session.glasshive", &file);
     });
     let choose = Callback::from(|event: FocusEvent| {
         event.target_unchecked_into::<HtmlInputElement>().select();

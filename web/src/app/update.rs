@@ -6,6 +6,7 @@ use crate::protocol::{Action, Document, Input, NodeKind, Request, Verdict};
 use crate::session::{Origin, Session, Shared, Tab, Theme, View};
 use crate::{gallery, hex, packets};
 use js_sys::Uint8Array;
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{File, FileList, HtmlElement, Response};
@@ -15,6 +16,8 @@ use yew::prelude::*;
 const STORED: &str = "glasshive session";
 /// Milliseconds without a key after which typed text is verified.
 const PAUSE: i32 = 120;
+/// Sessions that can be gone back to.
+const MOST_KEPT: usize = 100;
 /// What one begins to type from.
 const BLANK: &str = ".type xdp\n.license GPL\n\nr0 = 2\nexit\n";
 
@@ -122,7 +125,8 @@ impl App {
             Document::C { object: Some(bytes), .. } => Document::Object { name: "program.o".into(), bytes },
             document => document,
         };
-        self.generation += 1;
+        self.asked += 1;
+        self.generation = self.asked;
         self.phase = Phase::Verifying(0);
         if !matches!(self.document, Some(Document::C { .. })) {
             // Of C, what the compiler warned of stays.
@@ -139,6 +143,7 @@ impl App {
 
     /// Begins anew with another document: nothing of the one before stays.
     pub(super) fn replace(&mut self, ctx: &Context<App>, origin: Origin) {
+        self.remember();
         let view = self.session.view;
         self.begin(ctx, Session { origin, view, ..Session::of_gallery(gallery::FIRST) });
     }
@@ -148,6 +153,7 @@ impl App {
         self.session = Session { theme: self.session.theme, ..session };
         self.graph = None;
         self.hits = None;
+        self.baseline = None;
         self.editing = false;
         self.gallery = false;
         self.trouble = None;
@@ -159,8 +165,41 @@ impl App {
         self.save();
     }
 
+    /// Keeps the session as it is, to be gone back to.
+    fn remember(&mut self) {
+        self.past.push(self.session.clone());
+        self.future.clear();
+        if self.past.len() > MOST_KEPT {
+            self.past.remove(0);
+        }
+    }
+
+    /// Takes up a session of before.
+    fn restore(&mut self, ctx: &Context<App>, session: Session) {
+        let (theme, view, tab) = (self.session.theme, self.session.view, self.session.tab);
+        self.session = Session { theme, view, tab, ..session };
+        self.editing &= matches!(self.session.origin, Origin::Own { .. });
+        self.run = None;
+        if let Origin::Own { document: Document::Assembly { text }, .. } = &self.session.origin {
+            self.draft.clone_from(text);
+        }
+        self.open_session(ctx);
+        self.save();
+    }
+
+    /// Compares with what is there now, from here on.
+    fn pin(&mut self) {
+        self.baseline = self.outcome.as_ref().map(|outcome| {
+            Rc::new(super::compare::Baseline::of(&self.title(), outcome, &self.tree, &self.labels))
+        });
+    }
+
     /// Goes on with a changed document: what the user wrote into maps stays, runs do not.
     pub(super) fn fork(&mut self, ctx: &Context<App>, text: String) {
+        self.remember();
+        if self.baseline.is_none() && self.phase != Phase::Refused {
+            self.pin();
+        }
         let from = match &self.session.origin {
             Origin::Own { document: Document::Assembly { .. } | Document::C { .. }, from, .. } => {
                 from.clone()
@@ -246,6 +285,7 @@ impl App {
             }
             Msg::Edit(editing) => {
                 self.editing = editing;
+                self.ask_words();
                 if editing && matches!(self.document, Some(Document::Object { .. })) {
                     self.ask(Request::Fork { insert: Vec::new(), at: 0 });
                 }
@@ -303,6 +343,50 @@ impl App {
                 }
                 self.fork(ctx, self.draft.clone());
             }
+            Msg::Pin => self.pin(),
+            Msg::Redo => {
+                if let Some(session) = self.future.pop() {
+                    self.past.push(self.session.clone());
+                    self.restore(ctx, session);
+                }
+            }
+            Msg::Undo if !self.past.is_empty() => {
+                if let Some(session) = self.past.pop() {
+                    self.future.push(self.session.clone());
+                    self.restore(ctx, session);
+                }
+            }
+            Msg::Break(slot) => {
+                let slots = &mut self.session.breakpoints;
+                match slots.binary_search(&slot) {
+                    Ok(at) => drop(slots.remove(at)),
+                    Err(at) => slots.insert(at, slot),
+                }
+                self.save();
+            }
+            Msg::BreakHere => {
+                if let Some(slot) = self.state.as_ref().map(|state| state.pc) {
+                    return self.handle(ctx, Msg::Break(slot));
+                }
+            }
+            Msg::Watch(number) => self.watched ^= 1 << number,
+            Msg::Travel(back) => {
+                let slots = self.session.breakpoints.clone();
+                self.ask(Request::Travel { back, slots, registers: self.watched });
+                return false;
+            }
+            Msg::RunTo => {
+                if let Some(slot) = self.state.as_ref().map(|state| state.pc) {
+                    self.ask(Request::Travel { back: false, slots: vec![slot], registers: 0 });
+                }
+                return false;
+            }
+            Msg::Export(format) => {
+                self.exporting = Some(format);
+                self.ask(Request::Export { map: self.map as u32 });
+                return false;
+            }
+            Msg::Commands(open) => self.commands = open,
             Msg::Undo => {
                 if let Origin::Own { from: Some(from), .. } = &self.session.origin {
                     self.session.origin = (**from).clone();
@@ -514,6 +598,13 @@ impl App {
         self.save();
     }
 
+    /// Asks for the editor's words, where they are not there yet.
+    pub(super) fn ask_words(&self) {
+        if self.editing && self.words.len() < 3 {
+            self.ask(Request::Words);
+        }
+    }
+
     /// Asks for the control-flow graph where it is shown.
     pub(super) fn ask_graph(&self) {
         if matches!(self.session.view, View::Graph | View::Budget) && self.outcome.is_some() {
@@ -548,7 +639,8 @@ impl App {
         });
     }
 
-    fn act(&mut self, action: Action) {
+    pub(super) fn act(&mut self, action: Action) {
+        self.remember();
         self.trouble = None;
         self.session.actions.push(action.clone());
         self.ask(Request::Act(action));

@@ -31,6 +31,7 @@ pub fn view(app: &App, link: &Scope<App>) -> Html {
                     <div class="cause"><p class="part reason">{ outcome.sentence.clone() }</p></div>
                 },
             } }
+            { super::compare::view(app, link) }
             { counters(outcome) }
             if let Some(rejected) = of_gallery(app).filter(|example| !example.fixed.is_empty()) {
                 <Fix {rejected} onopen={link.callback(Msg::Example)} />

@@ -147,6 +147,22 @@ pub enum Request {
         /// Which place.
         place: Place,
     },
+    /// Go on in the concrete run until it comes to a slot, or a register changes.
+    Travel {
+        /// Backwards.
+        back: bool,
+        /// Slots to stop at.
+        slots: Vec<u32>,
+        /// Registers whose change to stop at, by bit.
+        registers: u16,
+    },
+    /// Every entry of a map.
+    Export {
+        /// Index of the map.
+        map: u32,
+    },
+    /// The words that the editor completes.
+    Words,
     /// The program as assembly text, with lines inserted before a slot.
     Fork {
         /// The lines, empty for the program as it is.
@@ -204,6 +220,20 @@ pub enum Event {
         reliance: Vec<Reliance>,
         /// Kept states that were tried before the step, and do not cover it.
         misses: Vec<Missed>,
+    },
+    /// Answers [`Request::Export`].
+    Exported {
+        /// Whose.
+        generation: u32,
+        /// Index of the map.
+        map: u32,
+        /// Keys and values.
+        entries: Vec<(Vec<u8>, Vec<u8>)>,
+    },
+    /// Answers [`Request::Words`].
+    Words {
+        /// The words.
+        words: Vec<Word>,
     },
     /// Answers [`Request::Graph`].
     Graph {
@@ -473,6 +503,30 @@ pub struct Stats {
     pub milliseconds: u32,
 }
 
+/// A word that the editor completes and explains.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Word {
+    /// `helper`, `program`, `map` or `constant`.
+    pub kind: String,
+    /// The word.
+    pub name: String,
+    /// A few words on it.
+    pub detail: String,
+    /// More; a constant's value.
+    pub info: String,
+}
+
+/// How a concrete run was found against what the verifier claimed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Claimed {
+    /// So many values were inside their claims, and none outside.
+    Kept(u32),
+    /// The first that was not.
+    Broken(String),
+    /// The run was too long to be looked through.
+    Unknown,
+}
+
 /// A kept state that was tried in vain.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Missed {
@@ -523,6 +577,10 @@ pub struct RunView {
     pub end: RunEnd,
     /// Segments of the exploration that the run went through up to here.
     pub path: Vec<u32>,
+    /// The verifier's step of the instruction about to be run, where the run is on a path that it walked.
+    pub step: Option<u32>,
+    /// How the whole run was found against what the verifier claimed.
+    pub claimed: Claimed,
     /// What the program printed.
     pub printed: Vec<String>,
     /// The packet at this point.

@@ -516,6 +516,20 @@ impl Explorer {
     }
 }
 
+/// How a path ended, in a word with its mark.
+pub fn ended(kind: crate::protocol::NodeKind) -> String {
+    use crate::protocol::NodeKind;
+    let word = match kind {
+        NodeKind::Exit => "exit",
+        NodeKind::Error => "rejected",
+        NodeKind::Pruned => "pruned",
+        NodeKind::Loop => "loop",
+        NodeKind::Barrier => "guess ends",
+        NodeKind::Fork | NodeKind::Checkpoint | NodeKind::Open => "not finished",
+    };
+    format!("{} {word}", tree::glyph(kind))
+}
+
 /// "1 path", "2 paths".
 pub fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })

@@ -15,6 +15,7 @@ mod path;
 mod run;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use crate::protocol::{Action, Document, Event, Program, Request};
 use document::Source;
@@ -66,6 +67,7 @@ impl Engine {
             Request::Open { generation, document, program, actions } => {
                 self.open(generation, document, program, actions);
             }
+            Request::Words => self.events.push(Event::Words { words: words::all() }),
             Request::Fork { insert, at } => {
                 let text = self
                     .source
@@ -84,15 +86,16 @@ impl Engine {
     }
 
     fn open(&mut self, generation: u32, document: Document, program: u32, actions: Vec<Action>) {
-        // What was open goes first: two of them might not fit.
-        self.opened = None;
-        self.source = None;
-        self.generation = generation;
         let refused = |problems| Event::Refused { generation, problems };
+        // A text that can't be read leaves what is open as it is, so that it stays to be explored.
         let source = match Source::read(document) {
             Ok(source) => source,
             Err(problems) => return self.events.push(refused(problems)),
         };
+        // What was open goes before what comes: two of them might not fit.
+        self.opened = None;
+        self.source = None;
+        self.generation = generation;
         let Some((chosen, program)) = source.choose(program) else { return };
         match Opened::new(generation, &source, (chosen, program), actions, (self.now)()) {
             Ok((opened, program)) => {

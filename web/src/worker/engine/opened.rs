@@ -263,6 +263,19 @@ impl Opened {
             Request::Stop => self.stop(now, events),
             Request::Act(action) => self.queue.push_back((action, false)),
             Request::Seek { at } if !self.running => self.seek(at, events),
+            Request::Travel { back, slots, registers } if !self.running => {
+                if let Some(run) = &mut self.run {
+                    let run = Box::new(run.travel(&mut self.kernel, back, &slots, registers));
+                    self.maps.touched();
+                    events.extend([Event::Run { generation, run }, Event::Touched { generation }]);
+                }
+            }
+            Request::Export { map } => {
+                if let Some((_, rows)) = self.maps.rows(&mut self.kernel, map as usize, 0, u32::MAX, true) {
+                    let entries = rows.into_iter().map(|row| (row.key, row.value)).collect();
+                    events.push(Event::Exported { generation, map, entries });
+                }
+            }
             Request::Rows { map, first, count, zeros } => {
                 let rows = self.maps.rows(&mut self.kernel, map as usize, first, count, zeros);
                 if let Some((total, rows)) = rows {
@@ -303,7 +316,11 @@ impl Opened {
                     events.extend(asked::answer(generation, explored, &self.described, request));
                 }
             }
-            Request::Seek { .. } | Request::Open { .. } | Request::Fork { .. } => {}
+            Request::Seek { .. }
+            | Request::Travel { .. }
+            | Request::Open { .. }
+            | Request::Words
+            | Request::Fork { .. } => {}
         }
     }
 }

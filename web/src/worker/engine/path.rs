@@ -54,22 +54,24 @@ impl Follower {
         }
     }
 
-    /// The run executes the instruction at a slot, after `point` others.
-    pub fn step(&mut self, trace: &Trace, pc: u32, point: u32) {
+    /// The run executes the instruction at a slot, after `point` others. The step of the verifier that this is.
+    pub fn step(&mut self, trace: &Trace, pc: u32, point: u32) -> Option<u32> {
         // A segment without steps is pruned, by one that has some: this ends.
         while let Some(segment) = self.at.and_then(|at| trace.segments().get(at as usize)) {
             if self.done < segment.len {
-                if trace.pc(Step(segment.first.0 + self.done)).0 == pc {
-                    self.done += 1;
-                } else {
+                let step = segment.first.0 + self.done;
+                if trace.pc(Step(step)).0 != pc {
                     self.at = None;
+                    return None;
                 }
-                return;
+                self.done += 1;
+                return Some(step);
             }
             let to = self.successor(trace, segment, pc);
             let stays = segment.len == 0 && to == self.at;
             self.enter(to.filter(|_| !stays), point);
         }
+        None
     }
 
     fn successor(&self, trace: &Trace, segment: &Segment, pc: u32) -> Option<u32> {

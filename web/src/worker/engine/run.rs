@@ -1,7 +1,7 @@
 //! A concrete run: forward and back, with its way through the exploration.
 
 use super::path::Follower;
-use crate::protocol::{RunEnd, RunView};
+use crate::protocol::{Claimed, NONE, RunEnd, RunView};
 use glasshive::arena::{Memory, VecMemory};
 use glasshive::errno::Errno;
 use glasshive::interp::{Stop, Trap};
@@ -11,7 +11,7 @@ use glasshive::program::test_run::Input;
 use glasshive::syscall::Kernel;
 use glasshive::syscall::programs::LoadRequest;
 use glasshive::syscall::recorded_run::RecordedRun;
-use glasshive::trace::Trace;
+use glasshive::trace::{Claims, Trace};
 
 /// Instructions that a run may take.
 const MOST: u64 = 1 << 24;
@@ -27,7 +27,13 @@ pub struct Concrete {
     printed: usize,
     /// Why it was given up, where it was.
     stopped: Option<String>,
+    /// The verifier's step of each instruction, as far as there are so many.
+    steps: Vec<u32>,
+    claimed: Claimed,
 }
+
+/// Longest run that is held against the verifier's claims, and that breakpoints are looked for in.
+const MOST_LOOKED_AT: u64 = 1 << 16;
 
 impl Concrete {
     /// Lays a run out.
@@ -55,7 +61,15 @@ impl Concrete {
         let printed = kernel.resources.printed.len();
         let run = kernel.record_run(fd, &input)?;
         let program_type = request.program_type.number;
-        Ok(Concrete { run, follower: Follower::new(trace), program_type, printed, stopped: None })
+        Ok(Concrete {
+            run,
+            follower: Follower::new(trace),
+            program_type,
+            printed,
+            stopped: None,
+            steps: Vec::new(),
+            claimed: Claimed::Unknown,
+        })
     }
 
     /// Runs on for a while: until `pause` says so, or to the end. Whether it is over.
@@ -69,7 +83,10 @@ impl Concrete {
             for _ in 0..STRIDE {
                 let recording = self.run.recording();
                 let (pc, point) = (recording.machine().pc.0, recording.position() as u32);
-                self.follower.step(trace, pc, point);
+                let step = self.follower.step(trace, pc, point);
+                if self.steps.len() < 1 << 20 {
+                    self.steps.push(step.unwrap_or(NONE));
+                }
                 if !self.run.step_forward(kernel) {
                     break;
                 }
@@ -81,7 +98,53 @@ impl Concrete {
                 break;
             }
         }
-        self.stopped.is_some() || self.run.recording().at_end()
+        let over = self.stopped.is_some() || self.run.recording().at_end();
+        if over {
+            self.claimed = self.hold(kernel, trace);
+        }
+        over
+    }
+
+    /// Holds every value of the run against what the verifier claimed along its path.
+    fn hold(&mut self, kernel: &mut Kernel<VecMemory>, trace: &Trace) -> Claimed {
+        let length = self.run.recording().length();
+        let Some(mut claims) = Claims::new(trace).filter(|_| length <= MOST_LOOKED_AT) else {
+            return Claimed::Unknown;
+        };
+        self.run.seek(kernel, 0);
+        for _ in 0..length {
+            let (machine, context) = (self.run.recording().machine(), self.run.context());
+            if let Err(broken) = claims.check(machine, &kernel.resources, context) {
+                return Claimed::Broken(broken.to_string());
+            }
+            if !self.run.step_forward(kernel) {
+                break;
+            }
+        }
+        Claimed::Kept(claims.checked() as u32)
+    }
+
+    /// Goes on until a slot is about to be run, or a register has changed; to an end of the run where neither
+    /// happens.
+    pub fn travel(
+        &mut self,
+        kernel: &mut Kernel<VecMemory>,
+        back: bool,
+        slots: &[u32],
+        registers: u16,
+    ) -> RunView {
+        let before = self.run.recording().machine().registers;
+        for _ in 0..MOST_LOOKED_AT {
+            let moved = if back { self.run.step_back(kernel) } else { self.run.step_forward(kernel) };
+            let machine = self.run.recording().machine();
+            let changed = (0..11).any(|at| registers >> at & 1 == 1 && machine.registers[at] != before[at]);
+            let at_end = self.run.recording().at_end();
+            if !moved || changed || !at_end && slots.contains(&machine.pc.0) {
+                break;
+            }
+        }
+        let at = self.run.recording().position() as u32;
+        self.seek(kernel, at)
     }
 
     /// Gives up where it is.
@@ -118,6 +181,8 @@ impl Concrete {
             end: self.end(),
             // At a point, the segment of the instruction to come is the one that the run is in.
             path: self.follower.path(at),
+            step: self.steps.get(at as usize).copied().filter(|step| *step != NONE),
+            claimed: self.claimed.clone(),
             printed: kernel.resources.printed.get(self.printed..).unwrap_or_default().to_vec(),
             packet: self.packet(kernel),
         }
