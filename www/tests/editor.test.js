@@ -37,6 +37,7 @@ test("completion, explanations and problems in the editor", async () => {
   await page.getByRole("option", { name: /\/count/ }).waitFor();
   await page.waitForTimeout(150);
   await page.keyboard.press("Enter");
+  await page.keyboard.press("Enter");
   assert.match(await typed(text), /^lock \*\(u64 \*\)\(r0 \+0\) \+= r1$/m);
   // The verifier's reason stands at its line.
   await verdict(page, "✕ Rejected");

@@ -25,6 +25,7 @@ test("breakpoints, watches, and every value held against its claim", async () =>
   const listing = page.getByRole("listbox", { name: "Instructions" });
   const call = listing.getByRole("option").filter({ hasText: "call bpf_map_lookup_elem" });
   await call.click();
+  await listing.getByRole("option", { selected: true }).filter({ hasText: "call bpf_map_lookup_elem" }).waitFor();
   await page.keyboard.press("b");
   await call.getByText("breakpoint").waitFor({ state: "attached" });
   const stops = page.getByRole("group", { name: "Breakpoints" });
