@@ -62,8 +62,8 @@ test("an object is dropped, verified, run, and its map read", async () => {
 test("what is no program is refused by name and loses nothing", async () => {
   const page = await open();
   await verdict(page, "✕ Rejected");
-  await drop(page, "objects/sizes.c");
-  await page.getByRole("alert").filter({ hasText: "sizes.c is C" }).waitFor();
+  await drop(page, "../picture.png");
+  await page.getByRole("alert").filter({ hasText: "picture.png is no ELF object, no capture and no text" }).waitFor();
   await verdict(page, "✕ Rejected");
   await page.close();
 });
