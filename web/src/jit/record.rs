@@ -143,7 +143,7 @@ fn tail_call(
         return 0;
     };
     let key = (index as u32).to_le_bytes();
-    let reference = resources.map(id).and_then(|(map, _)| map.reference(&key));
+    let reference = resources.reference(id, &key);
     let Some(Reference::Program(program)) = reference else { return 0 };
     let Some(image) = resources.images.get(&program).cloned() else { return 0 };
     if record.tail_calls == MAX_TAIL_CALLS {
