@@ -9,6 +9,7 @@ mod maps;
 mod native;
 mod program;
 mod verified;
+mod verify;
 
 use anyhow::{Context, Result, bail, ensure};
 use engines::{ENGINES, Loaded, Runner, Target, compile_times};
@@ -24,6 +25,9 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let Some(("maps", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return map_tables(rest);
+    }
+    if arguments.first().is_some_and(|first| first == "verify") {
+        return verify(&arguments[1..]);
     }
     let (folder, rounds) = match arguments.as_slice() {
         [folder] => (folder, 31),
@@ -77,6 +81,24 @@ fn map_tables(arguments: &[String]) -> Result<()> {
     }
     ensure!(rounds > 0, "--rounds takes a number from 1");
     maps::tables(rounds, only)
+}
+
+/// `verify CASES FOLDER [--rounds N] [--only TEXT]`.
+fn verify(arguments: &[String]) -> Result<()> {
+    let [cases, into, rest @ ..] = arguments else {
+        bail!("glasshive-bench verify CASES FOLDER [--rounds N] [--only TEXT]");
+    };
+    let (cases, into) = (Path::new(cases), Path::new(into));
+    let mut options = verify::Options { cases, into, rounds: 5, only: "" };
+    for pair in rest.chunks(2) {
+        match pair {
+            [name, value] if name == "--rounds" => options.rounds = value.parse().context("--rounds")?,
+            [name, value] if name == "--only" => options.only = value,
+            other => bail!("only --rounds N and --only TEXT are known here, not '{}'", other.join(" ")),
+        }
+    }
+    ensure!(options.rounds > 0, "--rounds takes a number from 1");
+    verify::run(&options)
 }
 
 struct Cell {

@@ -1,5 +1,5 @@
 //! `cargo xtask bench run`: every engine on the benchmark programs, side by side; `cargo xtask bench maps`:
-//! operations on maps.
+//! operations on maps; `cargo xtask bench verify`: this verifier beside the kernel's.
 
 mod browser;
 mod plot;
@@ -37,4 +37,20 @@ pub fn maps(arguments: &[&str]) -> Result<()> {
     stage::run(&mut stage::command("cargo", &["build", "--locked", "--release", "-p", "glasshive-bench"]))?;
     let bench = root().join("target/release/glasshive-bench");
     stage::run(stage::command(&bench, &["maps"]).args(arguments))
+}
+
+/// Times this verifier beside the kernel's, prints the table, and keeps the figures as `verify.json`.
+pub fn verify(arguments: &[&str]) -> Result<()> {
+    let folder = root().join("target/bench");
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    stage::run(&mut stage::command("cargo", &["build", "--locked", "--release", "-p", "glasshive-bench"]))?;
+    let bench = root().join("target/release/glasshive-bench");
+    let cases = root().join("../shared/verifier/cases.jsonl.xz");
+    let mut run = stage::command(&bench, &["verify"]);
+    let table = stage::output(run.arg(&cases).arg(&folder).args(arguments))?;
+    print!("{table}");
+    let path = folder.join("verify.md");
+    std::fs::write(&path, table).with_context(|| path.display().to_string())?;
+    println!("\nwritten to {} and verify.json beside it", path.display());
+    Ok(())
 }

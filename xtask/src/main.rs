@@ -25,6 +25,8 @@ cargo xtask COMMAND
   oracle sound …         run accepted programs, and hold every value against what the verifier claimed
   bench run [--rounds N] time every engine on the benchmark programs, beside other projects' and the kernel's
   bench maps [--only T]  time look-up, update, delete and iteration of map types, beside the kernel's and hashbrown
+  bench verify [--rounds N] [--only TEXT]
+                         time this verifier, with and without a trace, beside the kernel's, by turns
   package                build the npm package into target/npm, as a folder and a tarball
   tools                  install what is missing, and say where it is
 ";
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         ["oracle", rest @ ..] => oracle(rest),
         ["bench", "run", rest @ ..] => bench::run(rest),
         ["bench", "maps", rest @ ..] => bench::maps(rest),
+        ["bench", "verify", rest @ ..] => bench::verify(rest),
         ["package"] => package::run().map(|tarball| println!("packed {}", tarball.display())),
         ["tools"] => tools::install_all(),
         [] | ["help" | "--help" | "-h"] => {
