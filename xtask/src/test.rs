@@ -123,7 +123,8 @@ fn engines(driver: &Path) -> Result<()> {
     }
     for place in ["WASM_BINDGEN_USE_NODE_EXPERIMENTAL", "WASM_BINDGEN_USE_DEDICATED_WORKER"] {
         let mut test = stage::command("cargo", &["test", "--locked", "--release", "-p", "glasshive-web"]);
-        test.args(["--target", "wasm32-unknown-unknown", "--features", "cases", "--test", "engines"]);
+        test.args(["--target", "wasm32-unknown-unknown", "--features", "cases"]);
+        test.args(["--test", "engines", "--test", "random"]);
         test.env("GLASSHIVE_CASES", &cases).env("CHROMEDRIVER", driver).env(place, "1");
         test.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", "wasm-bindgen-test-runner");
         stage::run(&mut test)?;
