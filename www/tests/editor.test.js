@@ -41,8 +41,10 @@ test("completion, explanations and problems in the editor", async () => {
   assert.match(await typed(text), /^lock \*\(u64 \*\)\(r0 \+0\) \+= r1$/m);
   // The verifier's reason stands at its line.
   await verdict(page, "✕ Rejected");
-  await text.locator(".cm-lintRange-error").first().hover();
-  await page.locator(".cm-diagnostic").filter({ hasText: /r0/ }).first().waitFor();
+  await text.locator(".cm-lintRange-error").filter({ hasText: "lock" }).first().waitFor();
+  await page.mouse.move(0, 0);
+  await text.getByText("lock", { exact: true }).hover();
+  await page.locator(".cm-diagnostic").first().waitFor();
 
   assert.deepEqual(page.complaints, []);
   await page.close();

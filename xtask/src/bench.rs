@@ -6,7 +6,7 @@ mod plot;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{root, stage};
+use crate::{page, root, stage, tools};
 
 /// Generates the programs, times them natively, in Node and in Chromium, prints the tables, keeps them, and draws the
 /// times per instruction.
@@ -53,4 +53,12 @@ pub fn verify(arguments: &[&str]) -> Result<()> {
     std::fs::write(&path, table).with_context(|| path.display().to_string())?;
     println!("\nwritten to {} and verify.json beside it", path.display());
     Ok(())
+}
+
+/// Builds the page, and measures its weight, how soon it answers, and how smoothly it draws.
+pub fn page() -> Result<()> {
+    let browser = tools::browser()?;
+    page::build()?;
+    let mut bench = stage::command("node", &["bench/page.js"]);
+    stage::run(bench.current_dir(root().join("www")).env("CHROMIUM", &browser.chromium))
 }

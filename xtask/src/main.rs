@@ -27,6 +27,7 @@ cargo xtask COMMAND
   bench maps [--only T]  time look-up, update, delete and iteration of map types, beside the kernel's and hashbrown
   bench verify [--rounds N] [--only TEXT]
                          time this verifier, with and without a trace, beside the kernel's, by turns
+  bench page             measure the built page: bytes and time to the verdict, frames over a large exploration
   package                build the npm package into target/npm, as a folder and a tarball
   tools                  install what is missing, and say where it is
 ";
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         ["serve", rest @ ..] => port(rest).and_then(|port| serve::run(&root().join("dist"), port)),
         ["test", rest @ ..] => test::run(rest),
         ["oracle", rest @ ..] => oracle(rest),
+        ["bench", "page"] => bench::page(),
         ["bench", "run", rest @ ..] => bench::run(rest),
         ["bench", "maps", rest @ ..] => bench::maps(rest),
         ["bench", "verify", rest @ ..] => bench::verify(rest),

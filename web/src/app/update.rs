@@ -15,7 +15,7 @@ use yew::prelude::*;
 /// The key of the session in the browser's storage.
 const STORED: &str = "glasshive session";
 /// Milliseconds without a key after which typed text is verified.
-const PAUSE: i32 = 120;
+const PAUSE: i32 = 50;
 /// Sessions that can be gone back to.
 const MOST_KEPT: usize = 100;
 /// What one begins to type from.
