@@ -141,7 +141,7 @@ impl<M: Memory> Resources<M> {
         // The object was just made there.
         let _ = self.arena.memory_mut().store(at, Size::W, place.into());
         self.maps.by_id.insert(id, place);
-        let sizes = Sizes { key: map.spec().key_size, value: map.spec().value_size };
+        let sizes = Sizes { key: map.spec().key_size, value: map.spec().value_size, lock: false };
         if let Some(entry) = self.maps.entries.get_mut(place as usize) {
             *entry = Some(Entry {
                 id,
@@ -292,6 +292,8 @@ pub struct Sizes {
     pub key: u32,
     /// Of a value.
     pub value: u32,
+    /// Whether a value has a lock, which updates and look-ups may then be asked to take (`BPF_F_LOCK`).
+    pub lock: bool,
 }
 
 /// The maps of a system, by id. The objects that their handles are say where their entries lie.
@@ -409,6 +411,16 @@ impl<M: Memory> Maps<M> {
     /// Whether the system call may not write it any more (`BPF_MAP_FREEZE`).
     pub fn is_frozen(&self, id: MapId) -> bool {
         self.entry(id).is_some_and(|e| e.frozen)
+    }
+    /// Whether a map's values have a lock.
+    pub fn has_lock(&self, id: MapId) -> bool {
+        self.entry(id).is_some_and(|e| e.sizes.lock)
+    }
+    /// Says that they have one.
+    pub fn set_lock(&mut self, id: MapId) {
+        if let Some(entry) = self.entry_mut(id) {
+            entry.sizes.lock = true;
+        }
     }
     /// The pages of a map that a process may map, for types that have such.
     pub fn mappable(&self, id: MapId) -> Option<Mappable> {

@@ -7,6 +7,9 @@ use crate::isa::Size;
 use crate::map::MapContext;
 use crate::map::types::{DEVMAP, DEVMAP_HASH};
 
+/// `BPF_F_LOCK`
+const LOCK: u64 = 4;
+
 /// Bytes that are kept without an allocation.
 const INLINE: usize = 64;
 
@@ -71,6 +74,8 @@ pub fn lock<M: Memory>(_call: &mut Call<M>) -> Result<u64, HelperFault> {
 pub fn update<M: Memory>(call: &mut Call<M>) -> Result<u64, HelperFault> {
     let [at, key, value, flags, _] = call.args;
     let (map, sizes, mut cx) = call.resources.map_of_handle(at).ok_or(HelperFault::NoMap(at))?;
+    // One call runs at a time: taking a lock is nothing to do.
+    let flags = if sizes.lock { flags & !LOCK } else { flags };
     let done = given(&mut cx, key, sizes.key, |cx, key| {
         given(cx, value, sizes.value, |cx, value| map.program_update(cx, key, value, flags))
     })?;

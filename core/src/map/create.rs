@@ -66,7 +66,15 @@ pub fn check(spec: &MapSpec) -> Result<&'static MapType, Errno> {
     if row.family == Family::Bloom && size_is_too_large(row.value, spec.value_size) && extra_is_possible {
         return Err(Errno::E2BIG);
     }
+    // Storage of cgroups looks at its sizes before its flags.
+    if matches!(row.family, Family::CgroupStorage { .. })
+        && size_is_possible(row.key, spec.key_size, spec.flags)
+        && size_is_too_large(row.value, spec.value_size)
+    {
+        return Err(Errno::E2BIG);
+    }
     if spec.flags & !row.flags != 0
+        || both(flag::NUMA_NODE | flag::NO_COMMON_LRU)
         || spec.flags & row.needs != row.needs
         || both(flag::RDONLY | flag::WRONLY)
         || both(flag::RDONLY_PROG | flag::WRONLY_PROG)
@@ -100,6 +108,18 @@ pub fn check(spec: &MapSpec) -> Result<&'static MapType, Errno> {
         Entries::UpTo(most, errno) if spec.max_entries > most => Err(errno),
         _ => Ok(row),
     }
+}
+
+/// As [`check`], but for the number of entries being too large, which the kernel finds out later.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_sizes(spec: &MapSpec) -> Result<&'static MapType, Errno> {
+    let few = match MapType::by_number(spec.map_type).map(|row| row.entries) {
+        Some(Entries::Any | Entries::UpTo(..)) => spec.max_entries.min(1),
+        _ => spec.max_entries,
+    };
+    check(&MapSpec { max_entries: few, ..spec.clone() })
 }
 
 /// Bytes that a map may come to hold: what a limit is compared with before it is made.

@@ -147,7 +147,7 @@ impl Hash {
             }
             return self.slots.take(cx);
         };
-        for victim in lru.make_room(cx.cpu) {
+        for victim in lru.take(cx.cpu).map_err(|_| Errno::ENOMEM)? {
             let mut key = vec![0; self.spec.key_size as usize];
             self.key(cx.arena, victim, &mut key);
             self.unlink(cx.arena, &key);
@@ -194,6 +194,7 @@ impl Hash {
         // values of every CPU are replaced in their place.
         let early = self.lru.is_some() && !(self.per_cpu && update == Update::Exist);
         let place = if early { Some(self.take_slot(cx)?) } else { None };
+        let mut replaces = false;
         let slot = match (self.find(cx.arena, key), update) {
             (Some(_), Update::NoExist) => Err(Errno::EEXIST),
             (None, Update::Exist) => Err(Errno::ENOENT),
@@ -201,6 +202,7 @@ impl Hash {
                 self.remove(cx.arena, key);
                 // The old place stays apart from the one that was taken.
                 debug_assert_ne!(Some(old), place);
+                replaces = true;
                 place.map_or_else(|| self.take_slot(cx), Ok).map(|slot| (slot, true))
             }
             (Some(slot), _) => {
@@ -213,10 +215,17 @@ impl Hash {
         };
         if let Some(place) = place.filter(|place| !matches!(slot, Ok((slot, true)) if slot == *place)) {
             self.slots.give(place);
+            if let Some(lru) = &mut self.lru {
+                lru.give_back(cx.cpu);
+            }
         }
         let (slot, new) = slot?;
         if new {
             self.link(cx, slot, key)?;
+            // What takes the place of an element counts as used.
+            if let Some(lru) = self.lru.as_mut().filter(|_| replaces) {
+                lru.touch(slot);
+            }
         }
         Ok((slot, new))
     }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::Kernel;
 use super::attr::{Attr, UserMemory, read_bytes};
 use super::descriptors::Access;
-use super::maps::Target;
+use super::maps::{LOCK, Target};
 use crate::arena::Memory;
 use crate::errno::Errno;
 use crate::map::types::Batch;
@@ -93,7 +93,8 @@ pub(super) fn update<M: Memory + 'static>(
     user: &mut dyn UserMemory,
 ) -> Result<i64, Errno> {
     let elements = Elements::begin(kernel, attr, Batch::UPDATE, WRITE)?;
-    if elements.flags != 0 {
+    kernel.check_lock(elements.target.id, elements.flags)?;
+    if elements.flags & !LOCK != 0 {
         return Err(Errno::EINVAL);
     }
     if elements.count == 0 {
@@ -102,7 +103,7 @@ pub(super) fn update<M: Memory + 'static>(
     each(attr, &elements, user, |at, user| {
         let key = elements.read_key(at, user)?;
         let value = read_bytes(user, elements.value_at(at), elements.target.value_size)?;
-        kernel.put(&elements.target, &key, &value, elements.flags)
+        kernel.put(&elements.target, &key, &value, elements.flags & !LOCK)
     })
 }
 
@@ -152,7 +153,8 @@ fn read<M: Memory + 'static>(
 ) -> Result<i64, Errno> {
     let target = &elements.target;
     let by_cursor = kernel.resources.map(target.id).is_some_and(|(map, _)| map.has_cursor());
-    if elements.flags != 0 || by_cursor && attr.u64(field::FLAGS) != 0 {
+    kernel.check_lock(target.id, elements.flags)?;
+    if elements.flags & !LOCK != 0 || by_cursor && attr.u64(field::FLAGS) != 0 {
         return Err(Errno::EINVAL);
     }
     if elements.count == 0 {
@@ -176,11 +178,13 @@ fn read<M: Memory + 'static>(
         let mut value = vec![0; target.value_size];
         match kernel.look_up(target, &key, &mut value) {
             Ok(()) => {
-                user.write(elements.key_at(done), &key)?;
-                user.write(elements.value_at(done), &value)?;
+                kernel.hide_fields(target.id, &mut value);
+                // What is taken out is gone, whether or not the caller's memory takes it.
                 if removes {
                     kernel.remove(target, &key)?;
                 }
+                user.write(elements.key_at(done), &key)?;
+                user.write(elements.value_at(done), &value)?;
                 done += 1;
             }
             // An empty index of an array of objects.

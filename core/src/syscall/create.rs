@@ -38,6 +38,10 @@ struct Extras {
     inner_map_fd: i32,
     interface: u32,
     btf_fd: i32,
+    /// Whether the node of memory that a flag says is given is none.
+    any_node: bool,
+    /// What is wrong with the digest of the one program that may use the map: a right one is not built yet.
+    exclusive: Option<Errno>,
     /// The name, where it is not the specification's; it is looked at once the rest is known to be right.
     name: Option<Result<String, Errno>>,
 }
@@ -73,7 +77,7 @@ impl<M: Memory + 'static> Kernel<M> {
         if extras.interface != 0 {
             // Offload to a device, which no device here does.
             let can = matches!(spec.map_type, 1 | 2) && self.resources.interfaces.contains(&extras.interface);
-            match rules::check(&spec) {
+            match rules::check_sizes(&spec) {
                 // A device has limits of its own.
                 Err(Errno::E2BIG) if matches!(spec.map_type, 1 | 2) => {}
                 Err(errno) => return Err(errno),
@@ -81,7 +85,13 @@ impl<M: Memory + 'static> Kernel<M> {
             }
             return Err(if can { Errno::EOPNOTSUPP } else { Errno::EINVAL });
         }
-        let row = rules::check(&spec)?;
+        if spec.flags & flag::TOKEN_FD != 0 {
+            // No descriptor here is a token's; that is looked at after the sizes.
+            let without = MapSpec { flags: spec.flags & !flag::TOKEN_FD, ..spec };
+            let sizes = rules::check_sizes(&without).map(|_| ());
+            return Err(sizes.err().unwrap_or(Errno::EINVAL));
+        }
+        let row = rules::check(&spec_to_check(&spec, extras.any_node))?;
         self.check_capability(row)?;
         let inner = match row.values {
             Values::Map => Some(self.inner_spec(extras.inner_map_fd)?),
@@ -89,6 +99,9 @@ impl<M: Memory + 'static> Kernel<M> {
         };
         let cost = rules::cost(row, &spec, self.resources.cpus);
         self.resources.check_limit(cost)?;
+        if let Some(errno) = extras.exclusive {
+            return Err(errno);
+        }
         let name = extras.name.unwrap_or_else(|| Ok(spec.name.clone()))?;
         let btf = if spec.btf_key_type_id != 0 || spec.btf_value_type_id != 0 {
             Some(self.check_btf(row, &spec, extras.btf_fd)?)
@@ -174,6 +187,21 @@ impl<M: Memory + 'static> Kernel<M> {
     }
 }
 
+/// What is checked of a specification: lists and values of each CPU take no node of memory, but the flag where
+/// the node is none.
+fn spec_to_check(spec: &MapSpec, any_node: bool) -> MapSpec {
+    let row = MapType::by_number(spec.map_type);
+    let per_cpu = spec.flags & flag::NO_COMMON_LRU != 0
+        || row.is_some_and(|row| {
+            matches!(row.family, Family::Array { per_cpu: true } | Family::Hash { per_cpu: true, .. })
+        });
+    let flags = match per_cpu && any_node {
+        true => spec.flags & !flag::NUMA_NODE,
+        false => spec.flags,
+    };
+    MapSpec { flags, ..spec.clone() }
+}
+
 /// Whether a key's type is one that the map's type takes.
 ///
 /// # Errors
@@ -214,7 +242,9 @@ pub(super) fn create<M: Memory + 'static>(
         inner_map_fd: attr.i32(field::INNER_MAP_FD),
         interface: attr.u32(field::IFINDEX),
         btf_fd: attr.i32(field::BTF_FD),
+        any_node: attr.u32(field::NUMA_NODE) == NO_NODE,
         name: Some(attr.name(field::NAME)),
+        exclusive: None,
     };
     if attr.u32(field::BTF_KERNEL_VALUE_TYPE) != 0 {
         // Only structures of operations have a type of the kernel's, and they are not built yet.
@@ -229,13 +259,12 @@ pub(super) fn create<M: Memory + 'static>(
         return Err(Errno::EINVAL);
     }
     let (hash, size) = (attr.u64(field::EXCLUSIVE_HASH), attr.u32(field::EXCLUSIVE_HASH_SIZE));
-    if hash != 0 || size != 0 {
-        if hash == 0 || size != HASH_LEN {
-            return Err(Errno::EINVAL);
-        }
-        read_bytes(user, hash, size as usize)?;
-        // Maps for one program alone are not built yet.
-        return Err(Errno::EOPNOTSUPP);
-    }
+    let exclusive = match (hash, size) {
+        (0, 0) => Ok(()),
+        (0, _) => Err(Errno::EINVAL),
+        (_, HASH_LEN) => Err(read_bytes(user, hash, size as usize).err().unwrap_or(Errno::EOPNOTSUPP)),
+        _ => Err(Errno::EINVAL),
+    };
+    let extras = Extras { exclusive: exclusive.err(), ..extras };
     kernel.create(spec, extras).map(i64::from)
 }

@@ -91,8 +91,12 @@ impl<M: Memory + 'static> Kernel<M> {
         match target.row.values {
             Values::Bytes | Values::Sought => {
                 let key = self.key(target, key)?;
+                let mut value = alloc::borrow::Cow::Borrowed(value);
+                if self.map_types.contains_key(&target.id) {
+                    self.keep_fields(target, &key, value.to_mut());
+                }
                 let (map, mut cx) = self.resources.map(target.id).ok_or(Errno::EBADF)?;
-                map.update(&mut cx, &key, value, flags)
+                map.update(&mut cx, &key, &value, flags)
             }
             Values::Map | Values::Program | Values::Foreign(_) => {
                 self.put_reference(target, key, value, flags)
@@ -215,12 +219,13 @@ impl<M: Memory + 'static> Kernel<M> {
     /// `ENOENT` where the key is not there, `EPERM` for a write-only descriptor, `EINVAL` for unknown flags.
     pub fn map_lookup(&mut self, fd: i32, key: &[u8], flags: u64) -> Result<Vec<u8>, Errno> {
         let target = self.target(fd, READ)?;
-        if flags != 0 {
+        if flags & !LOCK != 0 {
             return Err(Errno::EINVAL);
         }
+        self.check_lock(target.id, flags)?;
         let mut value = vec![0; target.value_size];
         self.look_up(&target, key, &mut value)?;
-        self.hide_fields(fd, &mut value);
+        self.hide_fields(target.id, &mut value);
         Ok(value)
     }
 
@@ -231,9 +236,8 @@ impl<M: Memory + 'static> Kernel<M> {
     /// `EEXIST`, `ENOENT`, `E2BIG`, `ENOMEM`, and `EPERM` for a read-only descriptor or a frozen map.
     pub fn map_update(&mut self, fd: i32, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
         let target = self.target(fd, WRITE)?;
-        let mut value = value.to_vec();
-        self.hide_fields(fd, &mut value);
-        let done = self.put(&target, key, &value, flags);
+        self.check_lock(target.id, flags)?;
+        let done = self.put(&target, key, value, flags & !LOCK);
         self.settle();
         done
     }
@@ -350,9 +354,7 @@ pub(super) fn lookup<M: Memory + 'static>(
         return Err(Errno::EINVAL);
     }
     let target = kernel.target(attr.i32(0), READ)?;
-    if flags != 0 {
-        return Err(Errno::EINVAL);
-    }
+    kernel.check_lock(target.id, flags)?;
     let key = read_key(&target, attr.u64(8), user)?;
     let mut value = if target.row.values == Values::Sought {
         read_bytes(user, attr.u64(16), target.value_size)?
@@ -360,6 +362,7 @@ pub(super) fn lookup<M: Memory + 'static>(
         vec![0; target.value_size]
     };
     kernel.look_up(&target, &key, &mut value)?;
+    kernel.hide_fields(target.id, &mut value);
     user.write(attr.u64(16), &value)?;
     Ok(0)
 }
@@ -371,12 +374,10 @@ pub(super) fn update<M: Memory + 'static>(
 ) -> Result<i64, Errno> {
     let flags = attr.u64(24);
     let target = kernel.target(attr.i32(0), WRITE)?;
-    if flags & LOCK != 0 {
-        return Err(Errno::EINVAL);
-    }
+    kernel.check_lock(target.id, flags)?;
     let key = read_key(&target, attr.u64(8), user)?;
     let value = read_bytes(user, attr.u64(16), target.value_size)?;
-    kernel.put(&target, &key, &value, flags).map(|()| 0)
+    kernel.put(&target, &key, &value, flags & !LOCK).map(|()| 0)
 }
 
 pub(super) fn delete<M: Memory + 'static>(
@@ -414,13 +415,12 @@ pub(super) fn lookup_and_delete<M: Memory + 'static>(
         return Err(Errno::EINVAL);
     }
     let target = kernel.target(attr.i32(0), Access::ALL)?;
-    if flags != 0 {
-        return Err(Errno::EINVAL);
-    }
+    kernel.check_lock(target.id, flags)?;
     let key = read_key(&target, attr.u64(8), user)?;
     let mut value = vec![0; target.value_size];
     let (map, mut cx) = kernel.resources.map(target.id).ok_or(Errno::EBADF)?;
-    map.lookup_and_delete(&mut cx, &key, &mut value, flags)?;
+    map.lookup_and_delete(&mut cx, &key, &mut value, flags & !LOCK)?;
+    kernel.hide_fields(target.id, &mut value);
     user.write(attr.u64(16), &value)?;
     Ok(0)
 }
