@@ -84,12 +84,12 @@ test("nothing is imported that only Node has", async () => {
   }
 });
 
-test("the size is what the README says, and no more than 1.1 megabytes", async () => {
+test("the size is what the README says, and no more than 1.3 megabytes", async () => {
   const readme = await readFile(new URL("README.md", import.meta.resolve("glasshive")), "utf8");
   const [, raw, zipped] = readme.match(/at most (\d+) KB, (\d+) KB gzipped/);
   const measured = [engine.length / 1000, gzipSync(engine, { level: 9 }).length / 1000];
   console.log(`engine_bg.wasm: ${engine.length} bytes, ${Math.round(measured[1])} KB gzipped`);
-  assert.ok(Number(raw) <= 1100);
+  assert.ok(Number(raw) <= 1300);
   assert.ok(measured[0] <= Number(raw) && measured[1] <= Number(zipped), `${measured} KB, and the README says less`);
   assert.ok(measured[0] > Number(raw) * 0.7, `${measured} KB: the README says much more`);
 });
