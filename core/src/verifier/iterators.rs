@@ -296,7 +296,7 @@ pub(super) fn widen(old: &State, new: &mut State) {
             return;
         }
         // Ids may be others where they tie together the same.
-        if a.var != b.var || !ids.same(a.id, b.id) {
+        if a.var != b.var || a.offset != b.offset || !ids.same(a.id, b.id) {
             *b = Register::scalar(Scalar::UNKNOWN);
         }
     };
