@@ -512,10 +512,6 @@ impl<O: Observer> Verifier<O> {
                     return Err(reject(Errno::EACCES, "invalid zero-sized read").of(reg));
                 }
                 let uninit = access == MemoryAccess::Uninit;
-                if uninit && let Some(at) = self.dynptr_within(&pointer, off, size) {
-                    let message = format_args!("potential write to dynptr at off={at} disallowed");
-                    return Err(reject(Errno::EACCES, message).of(reg));
-                }
                 if let Some(from) = self.check_initialised(&pointer, reg, off, size, mode, uninit)? {
                     gathered.written = Some((pointer, from, size));
                 }

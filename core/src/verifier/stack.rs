@@ -435,11 +435,7 @@ impl<O: Observer> Verifier<O> {
             None => (pointer.var.smin + off, pointer.var.smax + off),
         };
         if uninit && known.is_some() {
-            let is_dynptr = |at: &i64| {
-                let (number, byte) = place(*at);
-                self.state.frames[frame].slot(number).bytes[byte] == Byte::Dynptr
-            };
-            if let Some(at) = (min..min + size).find(is_dynptr) {
+            if let Some(at) = self.dynptr_within(pointer, off, size) {
                 let message = format_args!("potential write to dynptr at off={at} disallowed");
                 return Err(reject(Errno::EACCES, message).of(reg));
             }
