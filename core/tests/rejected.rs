@@ -12,8 +12,8 @@ use glasshive::isa::asm::assemble;
 use glasshive::loader::{MapFds, create_maps, from_assembly, insert, request, to_assembly};
 use glasshive::names::Uapi;
 use glasshive::object::Object;
-use glasshive::syscall::Kernel;
 use glasshive::syscall::descriptors::Sequential;
+use glasshive::syscall::{Kernel, capability};
 use glasshive::trace::{Recorder, Trace, explains};
 use glasshive::verifier::Outcome;
 
@@ -24,6 +24,9 @@ fn object(text: &str) -> Object {
 fn verify(text: &str) -> Outcome<Recorder> {
     let object = object(text);
     let mut kernel = Kernel::new(VecMemory::new(1 << 24), 1, 1, Box::new(Sequential::default()));
+    if text.starts_with("; without CAP_PERFMON") {
+        kernel.set_capabilities(capability::BPF | capability::NET_ADMIN);
+    }
     let mut fds = MapFds::new();
     let program = &object.programs[0];
     create_maps(&mut kernel, &object, program.code.as_ref().unwrap(), &mut fds).unwrap();

@@ -253,9 +253,9 @@ fn table(rows: &BTreeMap<&str, Row>) -> String {
 fn the_kernels_rejections_are_explained() {
     let Some(folder) = shared("explanations", "verifier") else { return };
     let (cases, _) = read(&folder);
-    let rejected: Vec<&Case> = cases.iter().filter(|case| case.live.ret != 0).collect();
-    let line = |case: &&Case| case.live.messages.iter().rev().find(|line| !is_counter(line)).cloned();
-    let lines: Vec<String> = rejected.iter().filter_map(line).collect();
+    let answers = cases.iter().flat_map(|case| [Some(&case.live), case.live.capbpf.as_deref()]);
+    let line = |live: &Answer| live.messages.iter().rev().find(|line| !is_counter(line)).cloned();
+    let lines: Vec<String> = answers.flatten().filter(|live| live.ret != 0).filter_map(line).collect();
     let missing: Vec<&String> = lines.iter().filter(|line| !glasshive::trace::explains(line)).collect();
     say(&format!("explained: {} of {} lines", lines.len() - missing.len(), lines.len()));
     assert!(!lines.is_empty() && missing.is_empty(), "not explained: {missing:#?}");

@@ -11,6 +11,7 @@ mod memory;
 mod packet;
 pub(super) mod path;
 mod pattern;
+mod privilege;
 mod registers;
 mod resources;
 mod stack;
@@ -45,6 +46,7 @@ const fn row(pattern: &'static str, explain: fn(&Case<'_>) -> Explanation) -> Ro
 
 /// The families, in the order in which their rows are tried.
 const FAMILIES: &[&[Row]] = &[
+    privilege::ROWS,
     registers::ROWS,
     memory::ROWS,
     packet::ROWS,
