@@ -2,11 +2,11 @@
 //! the same result, the same packet, the same maps.
 #![cfg(target_arch = "wasm32")]
 
-#[path = "../../native/oracle/src/run/generate.rs"]
+#[path = "../../native/oracle/src/run/generate/mod.rs"]
 mod generate;
 
 use fastrand::Rng;
-use generate::{Maps, PACKET};
+use generate::{Given, PACKET};
 use glasshive::arena::VecMemory;
 use glasshive::errno::Errno;
 use glasshive::jit::EngineName;
@@ -57,7 +57,10 @@ fn run(kernel: &mut Kernel<VecMemory>, seed: u64) -> Option<(Answer, EngineName)
         kernel.create_map(spec).unwrap()
     };
     let (hash, array) = (map(1, 8), map(2, 4));
-    let insns = generate::program(&mut Rng::with_seed(seed), Maps { hash, array });
+    let insns = {
+        let given = Given { hash, array, arena: 0, programs: 0, kernel: None, everything: false };
+        generate::program(&mut Rng::with_seed(seed), given).code
+    };
     let request = LoadRequest::new(ProgramType::by_name("xdp").unwrap(), insns, "GPL");
     let outcome = kernel.verifier(&request, None::<glasshive::trace::Recorder>).finish();
     let loaded = kernel.insert_program(&request, &outcome).ok();

@@ -85,6 +85,24 @@ impl<O: Observer> Verifier<O> {
         Ok(())
     }
 
+    /// Every function whose address the program takes has one in the end. One that no path reaches is taken out, as
+    /// a loop of no turns has one: its address is then that of the next function; where there is none, the kernel
+    /// calls it a mistake of its own.
+    pub(super) fn check_pointed_functions(&self) -> Result<(), Rejection> {
+        let reached = |start: u32| self.seen.get(start as usize).is_some_and(|seen| seen.walked);
+        // A program of one function is compiled otherwise.
+        let several = self.functions.iter().filter(|f| reached(f.start)).count() > 1;
+        for (at, insn) in self.insns.iter().enumerate().filter(|(at, _)| several && self.seen[*at].walked) {
+            let Ok(Insn::LoadImm64 { value: Imm64::Function { offset }, .. }) = insn else { continue };
+            let target = at as i64 + 1 + i64::from(*offset);
+            if !self.functions.iter().any(|f| i64::from(f.start) >= target && reached(f.start)) {
+                let message = format_args!("verifier bug: No program to jit at insn {at} (subprog < 0)");
+                return Err(reject(Errno::EFAULT, message));
+            }
+        }
+        Ok(())
+    }
+
     /// The stack that a function needs, without what is taken out once all was walked.
     fn stack_depth(&self, function: usize) -> u32 {
         let depth = self.functions[function].stack_depth;

@@ -503,7 +503,7 @@ impl<O: Observer> Verifier<O> {
                     Ok(true) => {}
                     Ok(false) => {
                         self.walked = true;
-                        let checked = self.check_stack_depth();
+                        let checked = self.check_stack_depth().and_then(|()| self.check_pointed_functions());
                         self.end(checked);
                     }
                     Err(rejection) => self.end(Err(rejection)),

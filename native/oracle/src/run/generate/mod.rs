@@ -3,8 +3,13 @@
 //!
 //! r9 points to the packet throughout, r8 counts loops; every other register below r8 always holds a number.
 
+mod calls;
+
 use fastrand::Rng;
 use glasshive::isa::RawInsn;
+use glasshive::object::btf::kernel::KernelTypes;
+
+use calls::{CONTEXT, Callback};
 
 /// Bytes of the packet that the program makes sure of; the last 64 take the registers at the end.
 pub const PACKET: u16 = 128;
@@ -13,22 +18,37 @@ const SLOTS: i16 = 8;
 const KEY: i16 = -(SLOTS * 8) - 8;
 const MOST_BRANCHES: u32 = 6;
 
-/// Descriptors of the maps that programs use: a hash with keys of 4 bytes and values of 8, and an array of four
-/// such values.
+/// What programs use: descriptors of a hash with keys of 4 bytes and values of 8, of an array of four such values,
+/// of an arena and of an array of programs, and the kernel's types, where its functions can be called.
 #[derive(Clone, Copy, Debug)]
-pub struct Maps {
+pub struct Given<'a> {
     pub hash: i32,
     pub array: i32,
+    pub arena: i32,
+    pub programs: i32,
+    pub kernel: Option<&'a KernelTypes>,
+    /// Whether programs may have more than arithmetic, memory, loops, calls and maps.
+    pub everything: bool,
+}
+
+/// A program, and where its functions begin.
+#[derive(Clone, Debug)]
+pub struct Generated {
+    pub code: Vec<RawInsn>,
+    pub starts: Vec<u32>,
 }
 
 struct Program<'a> {
     rng: &'a mut Rng,
-    maps: Maps,
+    maps: Given<'a>,
     code: Vec<RawInsn>,
     branches: u32,
     /// Slots of calls, and which function each calls.
     calls: Vec<(usize, usize)>,
     functions: usize,
+    /// Slots that name a function which is called back.
+    callbacks: Vec<(usize, Callback)>,
+    starts: Vec<u32>,
 }
 
 const ALU: &[u8] = &[0x00, 0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0x90, 0xa0, 0xb0, 0xc0];
@@ -36,11 +56,30 @@ const JUMPS: &[u8] = &[0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0xa0, 0xb0, 0xc
 const ATOMICS: &[i32] = &[0x00, 0x40, 0x50, 0xa0, 0x01, 0x41, 0x51, 0xa1, 0xe1, 0xf1];
 
 /// A program of an XDP type.
-pub fn program(rng: &mut Rng, maps: Maps) -> Vec<RawInsn> {
-    let mut p = Program { rng, maps, code: Vec::new(), branches: 0, calls: Vec::new(), functions: 0 };
+pub fn program(rng: &mut Rng, maps: Given) -> Generated {
+    let mut p = Program {
+        rng,
+        maps,
+        code: Vec::new(),
+        branches: 0,
+        calls: Vec::new(),
+        functions: 0,
+        callbacks: Vec::new(),
+        starts: vec![0],
+    };
+    let plain = p.rng.bool() || !p.maps.everything;
     p.begin();
     for _ in 0..p.rng.u32(2..9) {
-        match p.rng.u32(0..8) {
+        // Half of the programs are of what machine code does alone.
+        let most = if plain { 8 } else { 15 };
+        match p.rng.u32(0..most) {
+            8 => p.call_back(),
+            9 if p.maps.kernel.is_some() => p.iterate(),
+            10 if p.maps.kernel.is_some() => p.dynptr(),
+            11 if p.maps.kernel.is_some() => p.string(),
+            12 if p.maps.kernel.is_some() => p.throw(),
+            13 => p.arena(),
+            14 => p.tail_call(),
             0 => p.repeat(),
             1 => p.branch(),
             2 => p.map_call(),
@@ -54,7 +93,8 @@ pub fn program(rng: &mut Rng, maps: Maps) -> Vec<RawInsn> {
     }
     p.end();
     p.link();
-    p.code
+    p.starts.sort_unstable();
+    Generated { code: p.code, starts: p.starts }
 }
 
 impl Program<'_> {
@@ -97,6 +137,7 @@ impl Program<'_> {
     }
 
     fn begin(&mut self) {
+        self.put(0x7b, 10, 1, CONTEXT, 0);
         self.put(0x61, 2, 1, 4, 0);
         self.put(0x61, 9, 1, 0, 0);
         self.put(0xbf, 3, 9, 0, 0);
@@ -311,6 +352,7 @@ impl Program<'_> {
                 continue;
             }
             starts.push(self.code.len());
+            self.starts.push(self.code.len() as u32);
             // A function finds numbers in r1 to r5 alone.
             self.put(0xbf, 0, 1, 0, 0);
             self.put(0xbf, 6, 2, 0, 0);
@@ -332,5 +374,6 @@ impl Program<'_> {
         for (at, function) in std::mem::take(&mut self.calls) {
             self.code[at].imm = starts[function] as i32 - at as i32 - 1;
         }
+        self.link_callbacks();
     }
 }
