@@ -25,7 +25,7 @@ pub(super) enum Found {
 }
 
 /// Fields whose pointers a trusted pointer's walk keeps trusted: structure and member. Facts of the running
-/// kernel, as the recorded logs show them.
+/// kernel (`native/probes/members.py`).
 const TRUSTED_MEMBERS: &[(&str, &str)] =
     &[("bpf_iter_meta", "seq"), ("bpf_iter__task", "meta"), ("linux_binprm", "file"), ("file", "f_inode")];
 /// The same, which may be null.
