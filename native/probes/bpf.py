@@ -52,3 +52,13 @@ def load(code, program_type, license="GPL", level=1, size=1 << 20, attach=None, 
         os.close(fd)
         fd = 0
     return fd, log.value.decode("utf-8", "replace")
+
+
+def limit(mask):
+    """Leaves this thread with these capabilities of those that it may have; all of them with -1."""
+    head = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    data = (ctypes.c_uint32 * 6)()
+    _libc.capget(head, data)
+    data[0], data[3] = data[1] & mask & 0xffffffff, data[4] & mask >> 32 & 0xffffffff
+    if _libc.capset(head, data):
+        raise OSError(ctypes.get_errno(), "capset")
