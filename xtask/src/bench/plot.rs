@@ -78,3 +78,22 @@ fn share(time: f64) -> f64 {
     let (from, to) = SCALE;
     ((time / from).ln() / (to / from).ln()).clamp(0.0, 1.0)
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_cell_of_both_tables_is_a_bar() {
+        let tables = "| engine | sort |\n| --- | --- |\n| other | 5 |\n\n| engine | a_alu | b_mem |\n| --- | --- | --- |\n\
+                      | kernel JIT | 0.2 | none |\n\n| engine | a_alu | b_mem |\n| --- | --- | --- |\n\
+                      | glasshive WebAssembly in Node | 0.3 | 1 |\n\n| compiling in | M |\n| --- | --- |\n| Node | 3 |\n";
+        let panels = super::panels(tables);
+        assert_eq!(panels.len(), 2);
+        assert_eq!(
+            panels[1],
+            ("b_mem", vec![("kernel JIT", None), ("glasshive WebAssembly in Node", Some(1.0))])
+        );
+        let svg = super::svg(tables);
+        assert_eq!(svg.matches("<rect x=").count(), 4);
+        assert!(svg.contains("does not run it") && svg.ends_with("</svg>\n"));
+    }
+}
