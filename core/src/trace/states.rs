@@ -280,7 +280,7 @@ impl Writer {
             shadow.spilled.resize(now.stack.len(), Values::NOTHING);
         }
         for number in 0..shadow.bytes.len() {
-            let slot = now.slot(number);
+            let slot = now.peek(number);
             let shadow = &mut self.at.frames[frame];
             let base = frame as u32 * PLACES + number as u32;
             if self.values.bytes(shadow.bytes[number]) != slot.bytes {

@@ -203,7 +203,7 @@ fn whole_number(slot: &Slot, terms: Terms) -> Option<Register> {
 /// The slot in the way is the error.
 fn stack(old: &Frame, new: &Frame, terms: Terms, ids: &mut Ids) -> Result<(), usize> {
     for (number, a) in old.stack.iter().enumerate() {
-        let b = new.slot(number);
+        let b = new.peek(number);
         if !terms.covering() && a.bytes != b.bytes {
             return Err(number);
         }
@@ -221,7 +221,7 @@ fn stack(old: &Frame, new: &Frame, terms: Terms, ids: &mut Ids) -> Result<(), us
         if number >= new.stack.len() {
             return Err(number);
         }
-        if let (Some(x), Some(y)) = (whole_number(a, terms), whole_number(&b, terms)) {
+        if let (Some(x), Some(y)) = (whole_number(a, terms), whole_number(b, terms)) {
             if !register(&x, &y, terms, ids) {
                 return Err(number);
             }

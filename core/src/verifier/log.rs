@@ -42,10 +42,12 @@ impl Log {
         self.level != 0
     }
     /// Whether instructions are shown.
+    #[inline]
     pub fn shows_instructions(&self) -> bool {
         self.level & (level::PATH | level::ALL) != 0
     }
     /// Whether everything is shown.
+    #[inline]
     pub fn shows_all(&self) -> bool {
         self.level & level::ALL != 0
     }
@@ -54,6 +56,7 @@ impl Log {
         self.level & level::STATISTICS != 0
     }
     /// Bytes so far.
+    #[inline]
     pub fn position(&self) -> usize {
         self.text.len()
     }

@@ -41,7 +41,9 @@ struct Wanted {
 
 impl Wanted {
     fn is_empty(&self) -> bool {
-        self.registers.iter().all(|r| *r == 0) && self.slots.iter().all(|s| *s == 0)
+        // Without a branch for each: this is asked at every step.
+        self.registers.iter().fold(0, |all, r| all | r) == 0
+            && self.slots.iter().fold(0, |all, s| all | s) == 0
     }
     fn has(&self, reg: Reg) -> bool {
         self.registers[self.frame] >> reg.number() & 1 == 1
@@ -162,29 +164,29 @@ impl<O: Observer> Verifier<O> {
             if last < 0 || last > i64::from(u32::MAX - 1) {
                 return Ok(());
             }
-            let history: Vec<Step> = self.state_at(from).history.clone();
-            let mut left = history.len();
+            let mut left = self.state_at(from).history.len();
             let mut at = last;
             loop {
+                let entry = left.checked_sub(1).map(|i| self.state_at(from).history[i]);
+                let entry = entry.filter(|entry| i64::from(entry.pc.0) == at);
                 // The second slot of a 64-bit immediate is no instruction.
                 let second = matches!(self.insns[at as usize], Err(DecodeError::MiddleOfImm64));
-                if !core::mem::take(&mut skip) && !second {
-                    let step = left.checked_sub(1).map(|i| history[i]).filter(|s| i64::from(s.pc.0) == at);
-                    if let Back::Lost = self.step_back(Pc(at as u32), after, step, &mut wanted)? {
-                        self.everything_matters();
-                        return Ok(());
-                    }
+                if !core::mem::take(&mut skip)
+                    && !second
+                    && let Back::Lost = self.step_back(Pc(at as u32), after, entry, &mut wanted)?
+                {
+                    self.everything_matters();
+                    return Ok(());
                 }
                 if wanted.is_empty() {
                     return Ok(());
                 }
                 after = at;
-                let at_entry = left > 0 && i64::from(history[left - 1].pc.0) == at;
-                if at == i64::from(first.0) && (left == 0 || (left == 1 && at_entry)) {
+                if at == i64::from(first.0) && (left == 0 || (left == 1 && entry.is_some())) {
                     break;
                 }
-                if at_entry {
-                    at = history[left - 1].previous.0.into();
+                if let Some(entry) = entry {
+                    at = entry.previous.0.into();
                     left -= 1;
                 } else {
                     at -= 1;

@@ -67,9 +67,9 @@ impl<O: Observer> Verifier<O> {
         self.clean_finished(pc);
         // The newest first, as the list may lose members on the way.
         let bucket = self.bucket();
-        let ids: alloc::vec::Vec<StateId> = self.kept_at[bucket].iter().rev().copied().collect();
-        let count = ids.len() as u32;
-        for id in ids {
+        let count = self.kept_at[bucket].len() as u32;
+        for at in (0..count as usize).rev() {
+            let id = self.kept_at[bucket][at];
             if self.kept_ref(id).state.pc != pc {
                 continue;
             }

@@ -259,26 +259,31 @@ impl Register {
     }
 
     /// Whether it holds a number.
+    #[inline]
     pub fn is_scalar(&self) -> bool {
         self.kind == Kind::Scalar
     }
 
     /// Whether it is the number 0.
+    #[inline]
     pub fn is_null(&self) -> bool {
         self.is_scalar() && self.var.var == Tnum::constant(0)
     }
 
     /// Whether it holds a pointer, null or not.
+    #[inline]
     pub fn is_pointer(&self) -> bool {
         !matches!(self.kind, Kind::Scalar | Kind::Uninitialised)
     }
 
     /// Whether it points into the packet or the metadata before it.
+    #[inline]
     pub fn is_packet(&self) -> bool {
         matches!(self.kind, Kind::Packet | Kind::PacketMeta)
     }
 
     /// The number, where it is one.
+    #[inline]
     pub fn as_constant(&self) -> Option<u64> {
         if self.is_scalar() { self.var.as_constant() } else { None }
     }

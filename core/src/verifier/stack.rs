@@ -127,7 +127,7 @@ impl<O: Observer> Verifier<O> {
         }
         for at in 0..bytes {
             let (n, b) = place(off + at);
-            if self.state.frames[frame].slot(n).bytes[b].is_object() {
+            if self.state.frames[frame].peek(n).bytes[b].is_object() {
                 let message = format_args!("invalid read from stack off {off}+{at} size {bytes}");
                 return Err(reject(Errno::EACCES, message).of(base));
             }
@@ -146,7 +146,7 @@ impl<O: Observer> Verifier<O> {
                     let (mut spills, mut zeros) = (0, 0);
                     for at in 0..bytes {
                         let (n, b) = place(off + at);
-                        match self.state.frames[frame].slot(n).bytes[b] {
+                        match self.state.frames[frame].peek(n).bytes[b] {
                             Byte::Spill => spills += 1,
                             Byte::Zero => zeros += 1,
                             _ => {}
@@ -199,7 +199,7 @@ impl<O: Observer> Verifier<O> {
     fn all_zero(&self, frame: usize, from: i64, to: i64) -> bool {
         (from..to).all(|off| {
             let (slot, byte) = place(off);
-            self.state.frames[frame].slot(slot).bytes[byte] == Byte::Zero
+            self.state.frames[frame].peek(slot).bytes[byte] == Byte::Zero
         })
     }
 
@@ -292,7 +292,7 @@ impl<O: Observer> Verifier<O> {
         }
         let number = |off| {
             let (slot, byte) = place(off);
-            matches!(self.state.frames[frame].slot(slot).bytes[byte], Byte::Misc | Byte::Zero)
+            matches!(self.state.frames[frame].peek(slot).bytes[byte], Byte::Misc | Byte::Zero)
         };
         if pointer || !(off..off + bytes).all(number) {
             self.barriers().after = true;

@@ -38,6 +38,7 @@ pub enum Byte {
 
 impl Byte {
     /// Whether it is part of an object that calls alone may touch.
+    #[inline]
     pub fn is_object(self) -> bool {
         matches!(self, Byte::Dynptr | Byte::Iterator | Byte::Interrupts)
     }
@@ -71,26 +72,31 @@ impl Slot {
     pub const EMPTY: Slot = Slot { bytes: [Byte::Invalid; 8], spilled: Register::UNINITIALISED };
 
     /// Whether it holds a spilled register, whole or in part.
+    #[inline]
     pub fn is_spill(&self) -> bool {
         self.bytes[7] == Byte::Spill
     }
 
     /// Whether it holds a whole spilled scalar or pointer.
+    #[inline]
     pub fn is_full_spill(&self) -> bool {
         self.bytes[0] == Byte::Spill
     }
 
     /// Whether it holds a spilled scalar.
+    #[inline]
     pub fn is_spilled_scalar(&self) -> bool {
         self.is_spill() && self.spilled.is_scalar()
     }
 
     /// Whether it was written to at all.
+    #[inline]
     pub fn is_written(&self) -> bool {
         self.bytes.iter().any(|b| *b != Byte::Invalid)
     }
 
     /// Whether it holds more than bytes.
+    #[inline]
     pub fn is_special(&self) -> bool {
         self.is_spill() || self.bytes[7].is_object()
     }
@@ -155,7 +161,14 @@ impl Frame {
         }
     }
 
+    /// A slot where it lies, empty where none was written.
+    #[inline]
+    pub fn peek(&self, slot: usize) -> &Slot {
+        self.stack.get(slot).unwrap_or(&Slot::EMPTY)
+    }
+
     /// A slot, empty where none was written.
+    #[inline]
     pub fn slot(&self, slot: usize) -> Slot {
         self.stack.get(slot).copied().unwrap_or(Slot::EMPTY)
     }
@@ -260,23 +273,28 @@ impl State {
     }
 
     /// The number of the current frame.
+    #[inline]
     pub fn current(&self) -> usize {
         self.frames.len() - 1
     }
     /// The current frame.
+    #[inline]
     pub fn frame(&self) -> &Frame {
         &self.frames[self.current()]
     }
     /// The current frame, to change.
+    #[inline]
     pub fn frame_mut(&mut self) -> &mut Frame {
         let current = self.current();
         &mut self.frames[current]
     }
     /// A register of the current frame.
+    #[inline]
     pub fn register(&self, reg: Reg) -> &Register {
         &self.frame().registers[reg.index()]
     }
     /// A register of the current frame, to change.
+    #[inline]
     pub fn register_mut(&mut self, reg: Reg) -> &mut Register {
         &mut self.frame_mut().registers[reg.index()]
     }
