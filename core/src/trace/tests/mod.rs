@@ -18,8 +18,8 @@ use crate::isa::asm::assemble;
 use crate::loader::{MapFds, create_maps, from_assembly, request};
 use crate::names::Uapi;
 use crate::object::Object;
-use crate::syscall::Kernel;
 use crate::syscall::descriptors::Sequential;
+use crate::syscall::{Kernel, capability};
 
 use crate::verifier::observer::Observer;
 use crate::verifier::{Outcome, Verifier};
@@ -79,6 +79,29 @@ out:
 fn shape(trace: &Trace) -> Vec<(Option<u32>, u32, u32, Begin, End)> {
     let row = |s: &Segment| (s.parent.map(|p| p.0), s.pc, s.len, s.begin, s.end);
     trace.segments().iter().map(row).collect()
+}
+
+#[test]
+fn a_guessed_path_is_one_of_its_own() {
+    let object = object(
+        ".type socket_filter\n r0 = 0\n if r0 == 0 goto out\n r0 = *(u64 *)(r9 +0)\nout:\n r0 = 2\n exit\n",
+    );
+    let mut kernel = Kernel::new(VecMemory::new(1 << 20), 1, 1, Box::new(Sequential::default()));
+    kernel.set_capabilities(capability::BPF);
+    let request = request(&object, &object.programs[0], None, &MapFds::new(), 2).unwrap();
+    let outcome = kernel.verifier(&request, Recorder::new()).finish();
+    assert!(outcome.result.is_ok(), "{}", outcome.log.text());
+    let trace = outcome.observer.finish();
+    let expected = [
+        (None, 0, 2, Begin::Entry, End::Fork),
+        (Some(0), 3, 2, Begin::Follow, End::Exit),
+        (Some(0), 2, 1, Begin::Resume, End::Barrier),
+    ];
+    assert_eq!(shape(&trace), expected);
+    let guessed: Vec<bool> = trace.segments().iter().map(|segment| segment.guessed).collect();
+    assert_eq!(guessed, [false, false, true]);
+    assert_eq!(trace.barrier(SegmentId(2)), Some("R9 !read_ok"));
+    assert_eq!(trace.barrier(SegmentId(1)), None);
 }
 
 #[test]
