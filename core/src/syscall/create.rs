@@ -77,19 +77,16 @@ impl<M: Memory + 'static> Kernel<M> {
         if extras.interface != 0 {
             // Offload to a device, which no device here does.
             let can = matches!(spec.map_type, 1 | 2) && self.resources.interfaces.contains(&extras.interface);
-            match rules::check_sizes(&spec) {
-                // A device has limits of its own.
-                Err(Errno::E2BIG) if matches!(spec.map_type, 1 | 2) => {}
-                Err(errno) => return Err(errno),
-                Ok(_) => {}
-            }
+            rules::check_sizes(&spec)?;
             return Err(if can { Errno::EOPNOTSUPP } else { Errno::EINVAL });
         }
         if spec.flags & flag::TOKEN_FD != 0 {
             // No descriptor here is a token's; that is looked at after the sizes.
             let without = MapSpec { flags: spec.flags & !flag::TOKEN_FD, ..spec };
-            let sizes = rules::check_sizes(&without).map(|_| ());
-            return Err(sizes.err().unwrap_or(Errno::EINVAL));
+            // Storage of cgroups has no sizes that are looked at before.
+            let sizes = rules::check_sizes(&without).err();
+            let storage = matches!(spec.map_type, 19 | 21);
+            return Err(sizes.filter(|_| !storage).unwrap_or(Errno::EINVAL));
         }
         let row = rules::check(&spec_to_check(&spec, extras.any_node))?;
         self.check_capability(row)?;
