@@ -113,9 +113,10 @@ fn nodes_are_found_and_folded() {
     let fork = tree.kind.iter().position(|kind| *kind == NodeKind::Fork).unwrap();
     match page.ask(Request::Fold { folded: vec![fork as u32] }).pop() {
         Some(Event::Placed { hidden, x, .. }) => {
-            for node in 0..tree.len() {
+            assert_eq!(hidden.len(), tree.len());
+            for (node, hidden) in hidden.iter().enumerate() {
                 let below = node != fork && tree.path(node).contains(&fork);
-                assert_eq!(hidden[node], below, "{node}");
+                assert_eq!(*hidden, below, "{node}");
             }
             assert_eq!(x.len(), tree.len());
         }
