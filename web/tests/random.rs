@@ -2,6 +2,8 @@
 //! the same result, the same packet, the same maps.
 #![cfg(target_arch = "wasm32")]
 
+// The oracle shrinks programs too, by members that nothing reads here.
+#[allow(dead_code)]
 #[path = "../../native/oracle/src/run/generate/mod.rs"]
 mod generate;
 
