@@ -60,6 +60,10 @@ const TEXTS: &[(&str, &str)] = &[
     ("invalid_unknown_directive", ".unknown directive"),
 ];
 
+/// Unused fields that Linux ignores where RFC 9669 wants zero: the running kernel loads `r0 = 0; exit` with any offset
+/// in the exit. The case is refused all the same, as nothing writes r0.
+const READ_BY_LINUX: &[&str] = &["unused-exit-offset"];
+
 /// Programs without instructions: read, and then not loaded.
 const EMPTY: &[&str] = &["empty", "empty_instructions"];
 
@@ -71,7 +75,8 @@ fn what_has_to_be_refused_is() {
     for case in &cases {
         let name = case.name.as_str();
         let refused = if let Some(raw) = &case.raw {
-            decode_program(raw).iter().any(Result::is_err) && loads(raw.clone()).is_err()
+            let read = !decode_program(raw).iter().any(Result::is_err);
+            read == READ_BY_LINUX.contains(&name) && loads(raw.clone()).is_err()
         } else if let Some((_, text)) = TEXTS.iter().find(|row| row.0 == name) {
             assemble(text, &Uapi).is_err()
         } else if EMPTY.contains(&name) {
