@@ -5,6 +5,7 @@ use glasshive_web::protocol::{
     Action, BUILD, Document, Event, Outcome, Request, Row, RunEnd, RunView, Verdict, decode, encode,
 };
 use glasshive_web::{gallery, packets, worker};
+use include_dir::{Dir, include_dir};
 use js_sys::{Array, Promise, Uint8Array};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -16,24 +17,8 @@ use web_sys::{MessageChannel, MessageEvent, MessagePort};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
-macro_rules! objects {
-    ($($id:literal),*) => {
-        &[$(($id, include_bytes!(concat!("../../www/examples/", $id, ".o")))),*]
-    };
-}
-
-/// The gallery's objects.
-const OBJECTS: &[(&str, &[u8])] = objects![
-    "protocols-unchecked",
-    "protocols",
-    "sources",
-    "short-packet",
-    "firewall",
-    "checksum",
-    "functions",
-    "latency",
-    "endless"
-];
+/// The gallery's programs.
+static EXAMPLES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../www/examples");
 
 /// The page's end.
 struct Page {
@@ -143,8 +128,9 @@ impl Drop for Page {
 }
 
 fn object(id: &str) -> Document {
-    let (_, bytes) = OBJECTS.iter().find(|object| object.0 == id).unwrap();
-    Document::Object { name: format!("{id}.o"), bytes: bytes.to_vec() }
+    let name = format!("{id}.o");
+    let bytes = EXAMPLES.get_file(&name).unwrap_or_else(|| panic!("{name}")).contents().to_vec();
+    Document::Object { name, bytes }
 }
 
 fn packet(name: &str) -> Vec<u8> {
@@ -154,7 +140,6 @@ fn packet(name: &str) -> Vec<u8> {
 #[wasm_bindgen_test]
 async fn the_gallery() {
     let mut page = Page::start().await;
-    assert_eq!(gallery::examples().count(), OBJECTS.len());
     for example in gallery::examples() {
         page.open(object(example.id), Vec::new());
         let outcome = page.verified().await;
