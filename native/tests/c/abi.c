@@ -4,6 +4,7 @@
 #include <linux/bpf.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -225,12 +226,64 @@ static void programs(void) {
     CHECK_TRUE(strstr(log, "R2 !read_ok"));
 }
 
+/* Bits of capabilities(7). */
+#define NET_ADMIN (1ull << 12)
+#define PERFMON (1ull << 38)
+#define BPF (1ull << 39)
+
 static void capabilities(void) {
     struct bpf_insn trivial[] = { { .code = 0xb7 }, { .code = 0x95 } };
-    CHECK(glasshive_caps(~0ull), 0);
-    long prog = load(trivial, 2, NULL, 0, 0);
-    CHECK_TRUE(prog > 0);
-    CHECK(glasshive_close(prog), 0);
+    /* It tells whether the context lies below the stack, which says something of the kernel's addresses. */
+    struct bpf_insn compares[] = {
+        { .code = 0xb7 },                                         /* r0 = 0 */
+        { .code = 0xad, .dst_reg = 1, .src_reg = 10, .off = 1 },  /* if r1 < r10 goto +1 */
+        { .code = 0xb7, .imm = 1 },                               /* r0 = 1 */
+        { .code = 0x95 },
+    };
+    /* It reads the kernel's memory. */
+    struct bpf_insn reads[] = {
+        { .code = 0xbf, .dst_reg = 1, .src_reg = 10 },            /* r1 = r10 */
+        { .code = 0x07, .dst_reg = 1, .imm = -8 },                /* r1 += -8 */
+        { .code = 0xb7, .dst_reg = 2, .imm = 8 },                 /* r2 = 8 */
+        { .code = 0xb7, .dst_reg = 3 },                           /* r3 = 0 */
+        { .code = 0x85, .imm = BPF_FUNC_probe_read_kernel },
+        { .code = 0xb7 },
+        { .code = 0x95 },
+    };
+    const struct { unsigned long long mask; int trivial, compares, reads; } rows[] = {
+        { ~0ull, 0, 0, 0 },
+        { ~PERFMON & ~(1ull << 21), 0, -EACCES, -EINVAL },        /* 21: CAP_SYS_ADMIN stands for both */
+        { BPF | NET_ADMIN, 0, -EACCES, -EINVAL },
+        { BPF | PERFMON, 0, 0, 0 },
+        { ~0ull, 0, 0, 0 },
+    };
+    for (unsigned at = 0; at < sizeof(rows) / sizeof(*rows); at++) {
+        static char log[4096];
+        /* All capabilities are there until something is said: the first row says nothing. */
+        if (at)
+            CHECK(glasshive_caps(rows[at].mask), 0);
+        long prog = load(trivial, 2, NULL, 0, 0);
+        CHECK(prog < 0 ? prog : glasshive_close(prog), rows[at].trivial);
+        prog = load(compares, 4, log, sizeof(log), 1);
+        CHECK(prog < 0 ? prog : glasshive_close(prog), rows[at].compares);
+        CHECK(!!strstr(log, "R10 pointer comparison prohibited"), rows[at].compares != 0);
+        prog = load(reads, 7, log, sizeof(log), 1);
+        CHECK(prog < 0 ? prog : glasshive_close(prog), rows[at].reads);
+        CHECK(!!strstr(log, "program of this type cannot use helper bpf_probe_read_kernel#113"), rows[at].reads != 0);
+    }
+}
+
+/* Calls a kernel function, bpf_rcu_read_lock, and the one that ends it, by their numbers in the kernel's BTF:
+ * what the load answers. */
+static long kernel_functions(int lock, int unlock) {
+    struct bpf_insn calls[] = {
+        { .code = 0x85, .src_reg = BPF_PSEUDO_KFUNC_CALL, .imm = lock },
+        { .code = 0x85, .src_reg = BPF_PSEUDO_KFUNC_CALL, .imm = unlock },
+        { .code = 0xb7 },
+        { .code = 0x95 },
+    };
+    long prog = load(calls, 4, NULL, 0, 0);
+    return prog < 0 ? prog : glasshive_close(prog);
 }
 
 static void unknown_commands(void) {
@@ -241,7 +294,12 @@ static void unknown_commands(void) {
     CHECK(glasshive_bpf(BPF_MAP_CREATE, &attr, 5000), -E2BIG);
 }
 
-int main(void) {
+/* With the numbers of two kernel functions as arguments it loads a program that calls them, and prints the answer. */
+int main(int count, char **arguments) {
+    if (count == 3) {
+        printf("%ld\n", kernel_functions(atoi(arguments[1]), atoi(arguments[2])));
+        return 0;
+    }
     maps();
     per_cpu();
     descriptors();
