@@ -1,8 +1,15 @@
 //! Rejected programs and their explanations: `rejected/*.txt`, each a program, and behind `---` the
 //! explanation. Where the explanation has an edit, the edited program is accepted.
 //!
+//! `rejected_lines/*.txt` are for kinds whose programs need more than a text can say (the kernel's types, a
+//! program of another's): each a rejected program, and behind `---` what would be said of its last
+//! instruction, had the kernel put each of these lines there.
+//!
+//! Each kind of rejection has a golden text in one of the two.
+//!
 //! `GOLDEN=write cargo test -p glasshive --test rejected` writes the explanations anew.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,8 +21,9 @@ use glasshive::names::Uapi;
 use glasshive::object::Object;
 use glasshive::syscall::descriptors::Sequential;
 use glasshive::syscall::{Kernel, capability};
-use glasshive::trace::{Recorder, Trace, explains};
-use glasshive::verifier::Outcome;
+use glasshive::trace::{Recorder, Trace, explains, kind, kinds};
+use glasshive::verifier::observer::Observer;
+use glasshive::verifier::{Outcome, Rejection};
 
 fn object(text: &str) -> Object {
     from_assembly(&assemble(text, &Uapi).unwrap_or_else(|errors| panic!("{errors:?} in\n{text}")))
@@ -34,8 +42,13 @@ fn verify(text: &str) -> Outcome<Recorder> {
     kernel.verifier(&request, Recorder::new()).finish()
 }
 
-fn cases() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rejected");
+fn writes() -> bool {
+    std::env::var("GOLDEN").is_ok_and(|value| value == "write")
+}
+
+/// The files of a folder beside this one, in order.
+fn cases(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
     let mut cases: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     cases
@@ -43,9 +56,9 @@ fn cases() -> Vec<PathBuf> {
 
 #[test]
 fn rejections_are_explained() {
-    let write = std::env::var("GOLDEN").is_ok_and(|value| value == "write");
+    let write = writes();
     let mut failed = Vec::new();
-    for path in cases() {
+    for path in cases("rejected") {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let text = fs::read_to_string(&path).unwrap();
         let (program, golden) = text.split_once("\n---\n").unwrap_or((text.trim_end(), ""));
@@ -86,4 +99,51 @@ fn rejections_are_explained() {
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// What each explanation has of the kernel's.
+const LINE: &str = "Kernel's line: ";
+
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| line.strip_prefix(LINE))
+}
+
+/// What would be said of a rejected program, had the kernel put this line at its end.
+fn explained(program: &str, line: &str) -> String {
+    let rejected = verify(program);
+    let rejection = rejected.result.expect_err("the program is rejected");
+    let pc = rejected.observer.finish().diagnostic().and_then(|diagnostic| diagnostic.pc).map(Pc);
+    assert!(pc.is_some(), "{program} is not rejected at an instruction: {}", rejection.message);
+    let mut recorder = verify(program).observer;
+    recorder.rejected(&Rejection { message: line.into(), register: None, ..rejection }, pc);
+    recorder.finish().diagnostic().expect("it was rejected").to_string()
+}
+
+#[test]
+fn lines_are_explained() {
+    let mut failed = Vec::new();
+    for path in cases("rejected_lines") {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        let (program, golden) = text.split_once("\n---\n").expect("a program, and lines");
+        let shown: Vec<String> = lines(golden).map(|line| explained(program, line)).collect();
+        let unknown = lines(golden).filter(|line| !explains(line));
+        failed.extend(unknown.map(|line| format!("{name}: no row for {line:?}")));
+        let shown = shown.join("\n");
+        if writes() {
+            fs::write(&path, format!("{program}\n---\n{shown}")).unwrap();
+        } else if shown != golden {
+            failed.push(format!("{name}: got\n{shown}instead of\n{golden}"));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn every_kind_has_a_golden_text() {
+    let files = ["rejected", "rejected_lines"].map(cases).concat();
+    let texts: Vec<String> = files.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let golden: BTreeSet<&str> = texts.iter().flat_map(|text| lines(text)).filter_map(kind).collect();
+    let missing: Vec<&str> = kinds().filter(|kind| !golden.contains(kind)).collect();
+    assert!(missing.is_empty(), "no golden text:\n{}", missing.join("\n"));
 }

@@ -34,7 +34,7 @@ mod values;
 pub mod view;
 
 pub use claims::{Broken, Claims};
-pub use diagnostics::{diagnose, explains};
+pub use diagnostics::{diagnose, explains, kind, kinds};
 pub use follow::{Followed, Unfollowed, follow};
 pub use index::LogIndex;
 pub use recorder::{Recorder, Trace};

@@ -26,13 +26,15 @@ pub(super) const ROWS: &[Row] = &[
     row("the call stack of {n} frames is too deep !", too_deep_chain),
     row("combined stack size of {n} calls is {bytes}. Too large", stack_size),
     row("use static function instead", global_function),
-    row("LD_ABS is only allowed in functions that return 'int'.", legacy_load),
+    row("{what} is only allowed in functions that return 'int'.", early_return),
+    row("{what} is not allowed in subprogs without BTF", early_return_untyped),
     row("unknown opcode {code}", opcode),
     row("invalid bpf_ld_imm64 insn", wide),
     row("unrecognized bpf_ld_imm64 insn", wide),
     row("{what} uses reserved fields", reserved),
     row("{what} uses reserved fields or incorrect size", reserved),
-    row("may_goto insn's off={n} is illegal", reserved),
+    row("may_goto insn's off={n} is illegal", may_goto),
+    row("invalid may_goto imm {n}", reserved_may_goto),
     row("unexpected __bpf_trap() due to uninitialized variable?", trap),
     row("glasshive: {what} is not built yet", not_built),
     row("addr_space_cast insn can only be used in a program that has an associated arena", arena),
@@ -180,11 +182,29 @@ fn global_function(_: &Case<'_>) -> Explanation {
     .say("Declare the function static.")
 }
 
-fn legacy_load(_: &Case<'_>) -> Explanation {
+/// What may return from the midst of a function, and why it does.
+fn returns_early(case: &Case<'_>) -> (&'static str, &'static str) {
+    match case.hole("what") {
+        "tail_call" => ("tail call", "A tail call that succeeds returns what the other program does"),
+        _ => ("legacy packet load", "A legacy packet load that fails returns from the function"),
+    }
+}
+
+fn early_return(case: &Case<'_>) -> Explanation {
+    let (what, why) = returns_early(case);
     because(
-        "A legacy packet load is in a function that does not return an int.",
-        "A failed load returns from the function, so it has to return an int.",
+        format!("A {what} is in a function that does not return an int."),
+        format!("{why}, so it has to return an int."),
     )
+}
+
+fn early_return_untyped(case: &Case<'_>) -> Explanation {
+    let (what, why) = returns_early(case);
+    because(
+        format!("A {what} is in a function of which no type is known."),
+        format!("{why}, so the program's BTF has to say that it returns an int."),
+    )
+    .say("Keep it in the main program, or load the program with the BTF of its functions.")
 }
 
 fn opcode(case: &Case<'_>) -> Explanation {
@@ -201,6 +221,20 @@ fn wide(_: &Case<'_>) -> Explanation {
 fn reserved(case: &Case<'_>) -> Explanation {
     because(
         format!("A field that the instruction ({}) does not use is not 0.", case.hole("what")),
+        "Fields that an instruction does not use are 0.",
+    )
+}
+
+fn may_goto(case: &Case<'_>) -> Explanation {
+    because(
+        format!("A may_goto jumps by {} slots, where it can not.", case.number("n")),
+        "A may_goto goes on to another instruction, which ends the loop.",
+    )
+}
+
+fn reserved_may_goto(case: &Case<'_>) -> Explanation {
+    because(
+        format!("A may_goto has the constant {}, which it does not use.", case.number("n")),
         "Fields that an instruction does not use are 0.",
     )
 }

@@ -226,7 +226,17 @@ pub fn diagnose(trace: &Trace) -> Option<Diagnostic> {
     })
 }
 
+/// The kinds of rejection that have an explanation of their own: the kernel's lines, with holes.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    FAMILIES.iter().copied().flatten().map(|row| row.pattern)
+}
+
+/// The kind that a line of the kernel's is of, one of [`kinds`].
+pub fn kind(message: &str) -> Option<&'static str> {
+    kinds().find(|pattern| pattern::matches(pattern, message).is_some())
+}
+
 /// Whether a line of the kernel's is one that has an explanation of its own.
 pub fn explains(message: &str) -> bool {
-    FAMILIES.iter().copied().flatten().any(|row| pattern::matches(row.pattern, message).is_some())
+    kind(message).is_some()
 }

@@ -47,13 +47,23 @@ fn outside(case: &Case<'_>) -> Explanation {
     let found = match off {
         off if off < -512 => "below the lowest byte of the stack, fp-512",
         off if off >= 0 => "above the stack, which ends at fp-1",
-        _ => "across the end of the stack, which is at fp-1",
+        off if off + size > 0 => "across the end of the stack, which is at fp-1",
+        _ => return below_what_was_written(off, size),
     };
     because(
         format!("{} at fp{off:+} lie {found}.", bytes(size)),
         format!("The access must lie on [fp-512, fp-{}].", size.max(1)),
     )
     .say("Use an offset below the frame pointer, with room for all the bytes.")
+}
+
+/// A read of the stack, within it.
+fn below_what_was_written(off: i64, size: i64) -> Explanation {
+    because(
+        format!("{} of the stack at fp{off} are read, and nothing as low as that was written.", bytes(size)),
+        "Without CAP_PERFMON the stack is read only where it was written.",
+    )
+    .say("Write the bytes first.")
 }
 
 fn variable(case: &Case<'_>) -> Explanation {
