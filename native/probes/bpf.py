@@ -1,6 +1,7 @@
 """The system call, for probes: loads programs into the running kernel, reads its log, closes what it opens.
 
-Nothing is attached and no setting is changed. Needs a kernel with bpf(2) and the right to use it.
+Nothing is attached and no setting is changed. Needs a kernel with bpf(2) and the right to use it. With GLASSHIVE_LIBRARY
+(a path of libglasshive.so) it asks that instead.
 """
 import ctypes
 import os
@@ -28,10 +29,22 @@ ATTACH_TYPES = {
 FLAGS = {31: 16}  # a syscall program is sleepable
 
 
+# What is asked instead of the running kernel, where it is set: a file, libglasshive.so.
+_library = ctypes.CDLL(os.environ["GLASSHIVE_LIBRARY"]) if "GLASSHIVE_LIBRARY" in os.environ else None
+if _library:
+    _library.glasshive_bpf.restype = ctypes.c_long
+
+
 def bpf(cmd, attr):
     buffer = ctypes.create_string_buffer(bytes(attr), len(attr))
+    if _library:
+        return _library.glasshive_bpf(cmd, buffer, len(attr))
     ret = _libc.syscall(SYS_BPF, cmd, buffer, len(attr))
     return ret if ret >= 0 else -ctypes.get_errno()
+
+
+def close(fd):
+    _library.glasshive_close(fd) if _library else os.close(fd)
 
 
 def insn(code, dst=0, src=0, off=0, imm=0):
@@ -49,7 +62,7 @@ def load(code, program_type, license="GPL", level=1, size=1 << 20, attach=None, 
         b"", 0, ATTACH.get(program_type, 0) if attach is None else attach, 0, 0, 0, 0, 0, 0, 0, target)
     fd = bpf(PROG_LOAD, attr)
     if fd >= 0:
-        os.close(fd)
+        close(fd)
         fd = 0
     return fd, log.value.decode("utf-8", "replace")
 

@@ -6,12 +6,9 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 
 use super::log::Log;
-use super::{Rejection, reject};
+use super::{Rejection, policy, reject};
 use crate::errno::Errno;
 use crate::isa::{DecodeError, Insn, RawInsn};
-
-/// Most functions of a program (`BPF_MAX_SUBPROGS`).
-const MAX_FUNCTIONS: usize = 256;
 
 /// A function of the program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,7 +108,7 @@ fn function_starts(code: &Code, starts: &mut Vec<u32>) -> Result<(), Rejection> 
             return Err(reject(Errno::EINVAL, "call to invalid destination"));
         }
         if let Err(place) = starts.binary_search(&(to as u32)) {
-            if starts.len() >= MAX_FUNCTIONS {
+            if starts.len() >= policy::MAX_FUNCTIONS {
                 return Err(reject(Errno::E2BIG, "too many subprograms"));
             }
             starts.insert(place, to as u32);

@@ -13,8 +13,6 @@ use crate::map::{MapId, MapSpec};
 use crate::object::btf::record::{self, FieldKind};
 use crate::object::btf::{Type, TypeId};
 
-/// Most maps of a program (`MAX_USED_MAPS`).
-const MAX_MAPS: usize = 64;
 /// Opcode of a load of a 64-bit immediate.
 const WIDE: u8 = 0x18;
 
@@ -88,7 +86,7 @@ impl<O: Observer> Verifier<O> {
         if let Some(index) = self.maps.iter().position(|m| m.id == id && !m.is_inner) {
             return Ok(index);
         }
-        if self.maps.iter().filter(|m| !m.is_inner).count() >= MAX_MAPS {
+        if self.maps.iter().filter(|m| !m.is_inner).count() >= policy::MAX_MAPS {
             let message = "The total number of maps per program has reached the limit of 64";
             return Err(reject(Errno::E2BIG, message));
         }

@@ -8,12 +8,9 @@ use super::register::{Kind, Register};
 use super::sections::{LockOwner, Sections};
 use crate::isa::{Pc, Reg};
 
+pub use super::policy::{MAX_FRAMES, MAX_STACK};
 pub use crate::trace::view::StateId;
 
-/// Most frames of a call chain (`MAX_CALL_FRAMES`).
-pub const MAX_FRAMES: usize = 8;
-/// Bytes of stack that a call chain may use (`MAX_BPF_STACK`).
-pub const MAX_STACK: u32 = 512;
 /// Eight-byte slots of one frame's stack.
 pub const MAX_SLOTS: usize = 64;
 

@@ -5,15 +5,13 @@
 
 use super::scalar::Scalar;
 use super::tnum::Tnum;
-
-/// Rounds of deduction between the intervals, as `native/probes/scalar.py` finds them in the log.
-const ROUNDS: usize = 3;
+use crate::verifier::policy::DEDUCTION_ROUNDS;
 
 impl Scalar {
     /// Brings all readings in line with each other.
     pub fn sync(&mut self) {
         self.bounds_from_bits();
-        for _ in 0..ROUNDS {
+        for _ in 0..DEDUCTION_ROUNDS {
             self.halves_from_whole();
             self.signs32();
             self.signs64();
