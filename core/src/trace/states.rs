@@ -10,13 +10,14 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::values::{Ref, Values, read_number, write_number};
 use crate::isa::{AtomicOp, CallTarget, DecodeError, Insn, Operand, Pc, Reg};
 use crate::verifier::live_stack::InstanceId;
-use crate::verifier::register::Kind;
+use crate::verifier::register::{Kind, Register};
 use crate::verifier::sections::Sections;
-use crate::verifier::state::{CallbackFrame, Frame, Reference, Slot, State};
+use crate::verifier::state::{CallbackFrame, Frame, MAX_SLOTS, Reference, Slot, State};
 
 /// A frame's shadow.
 #[derive(Clone, Debug)]
@@ -90,6 +91,9 @@ const REST: u32 = PLACES * 8;
 /// Changes between keyframes are at least this many bytes, however small a state is.
 const LEAST_BETWEEN: usize = 512;
 
+/// How far back what is besides the frames is looked for: references have new ids in each round of a loop.
+const RECENT: usize = 64;
+
 /// Where the shadow stands.
 #[derive(Clone, Debug, Default)]
 struct Position {
@@ -146,9 +150,40 @@ enum Touched {
     Nothing,
     /// These registers, by bit.
     Registers(u16),
-    /// These registers, and the stack that this register pointed into.
-    Stack(u16, Reg),
+    /// These registers, and so many bytes where this register pointed to, if that was the stack.
+    Stack(u16, Access),
     All,
+}
+
+/// Memory that an instruction accesses.
+#[derive(Clone, Copy, Debug)]
+struct Access {
+    base: Reg,
+    off: i16,
+    bytes: u32,
+}
+
+impl Access {
+    /// The slots of a stack that it can have touched through `pointer`, the lowest number first; all of them
+    /// where that can't be told.
+    fn slots(self, pointer: &Register) -> Range<usize> {
+        let (min, max) = match pointer.var.as_constant() {
+            Some(value) => (value as i64, value as i64),
+            None => (pointer.var.smin, pointer.var.smax),
+        };
+        let off = i64::from(self.off) + i64::from(pointer.offset);
+        let (Some(first), Some(last)) =
+            (min.checked_add(off), max.checked_add(off + i64::from(self.bytes) - 1))
+        else {
+            return 0..MAX_SLOTS;
+        };
+        let deepest = -8 * MAX_SLOTS as i64;
+        match deepest <= first && first <= last && last < 0 {
+            // Slot 0 lies right below the frame's top.
+            true => ((-last - 1) / 8) as usize..((-first - 1) / 8 + 1) as usize,
+            false => 0..MAX_SLOTS,
+        }
+    }
 }
 
 fn touched(insn: &Result<Insn, DecodeError>) -> Touched {
@@ -164,12 +199,19 @@ fn touched(insn: &Result<Insn, DecodeError>) -> Touched {
         Insn::Neg { dst, .. } | Insn::ByteSwap { dst, .. } | Insn::LoadImm64 { dst, .. } => {
             Touched::Registers(bit(dst))
         }
-        Insn::Load { dst, base, .. } => Touched::Stack(bit(dst) | bit(base), base),
-        Insn::Store { base, src, .. } => Touched::Stack(bit(base) | operand(src), base),
-        Insn::Atomic { op: AtomicOp::LoadAcquire | AtomicOp::StoreRelease, base, src, .. } => {
-            Touched::Stack(bit(base) | bit(src), base)
+        Insn::Load { size, dst, base, off, .. } => {
+            Touched::Stack(bit(dst) | bit(base), Access { base, off, bytes: size.bytes() })
         }
-        Insn::Atomic { base, src, .. } => Touched::Stack(bit(base) | bit(src) | 1, base),
+        Insn::Store { size, base, off, src } => {
+            Touched::Stack(bit(base) | operand(src), Access { base, off, bytes: size.bytes() })
+        }
+        Insn::Atomic { op, size, base, off, src } => {
+            let result = match op {
+                AtomicOp::LoadAcquire | AtomicOp::StoreRelease => 0,
+                _ => bit(Reg::R0),
+            };
+            Touched::Stack(bit(base) | bit(src) | result, Access { base, off, bytes: size.bytes() })
+        }
         Insn::Goto { .. } => Touched::Nothing,
         Insn::Call(CallTarget::Local(_) | CallTarget::Helper(_) | CallTarget::Kernel { .. }) => Touched::All,
         // A branch whose outcome is known changes nothing; the other kind forks.
@@ -235,14 +277,23 @@ impl Writer {
             Touched::Nothing => {}
             Touched::All => self.compare_all(state),
             Touched::Registers(registers) => self.compare_registers(state, state.current(), registers),
-            Touched::Stack(registers, base) => {
+            Touched::Stack(registers, access) => {
                 let current = state.current();
                 // What the register pointed into: an instruction may load over its own base.
-                let pointer = self.at.frames.get(current).map(|f| self.values.get(f.registers[base.index()]));
-                self.compare_registers(state, current, registers);
-                if let Some(Kind::Stack { frame }) = pointer.map(|pointer| pointer.kind) {
-                    self.compare_stack(state, frame.into());
+                let pointer = self.at.frames.get(current).map(|f| f.registers[access.base.index()]);
+                let pointer = pointer.map(|pointer| self.values.get(pointer));
+                let Some((frame, slots)) = pointer.and_then(|pointer| match pointer.kind {
+                    Kind::Stack { frame } => Some((usize::from(frame), access.slots(&pointer))),
+                    _ => None,
+                }) else {
+                    return self.compare_registers(state, current, registers);
+                };
+                if self.has_object(frame, slots.clone()) {
+                    // With an object go its other slots, and what was made of it.
+                    return self.compare_all(state);
                 }
+                self.compare_registers(state, current, registers);
+                self.compare_stack(state, frame, slots);
             }
         }
     }
@@ -272,14 +323,22 @@ impl Writer {
         }
     }
 
-    fn compare_stack(&mut self, state: &State, frame: usize) {
+    /// Whether slots of the shadow are part of an object.
+    fn has_object(&self, frame: usize, slots: Range<usize>) -> bool {
+        let Some(shadow) = self.at.frames.get(frame) else { return false };
+        let slots = slots.start..slots.end.min(shadow.bytes.len());
+        let codes = shadow.bytes.get(slots).unwrap_or(&[]);
+        codes.iter().any(|code| self.values.bytes(*code).iter().any(|byte| byte.is_object()))
+    }
+
+    fn compare_stack(&mut self, state: &State, frame: usize, slots: Range<usize>) {
         let Some(now) = state.frames.get(frame) else { return };
         let shadow = &mut self.at.frames[frame];
         if shadow.bytes.len() < now.stack.len() {
             shadow.bytes.resize(now.stack.len(), Values::NO_BYTES);
             shadow.spilled.resize(now.stack.len(), Values::NOTHING);
         }
-        for number in 0..shadow.bytes.len() {
+        for number in slots.start..slots.end.min(shadow.bytes.len()) {
             let slot = now.peek(number);
             let shadow = &mut self.at.frames[frame];
             let base = frame as u32 * PLACES + number as u32;
@@ -310,13 +369,15 @@ impl Writer {
                 self.at.frames.push(Shadow::new(code));
             }
             self.compare_registers(state, number, (1 << Reg::COUNT) - 1);
-            self.compare_stack(state, number);
+            self.compare_stack(state, number, 0..MAX_SLOTS);
         }
         self.cut(state.frames.len());
         let known = &self.rests[self.at.rest as usize];
         if !known.is(state) {
             let rest = Rest::of(state);
-            let code = self.rests.iter().rposition(|known| *known == rest).unwrap_or_else(|| {
+            let recent = self.rests.len().saturating_sub(RECENT);
+            let found = self.rests[recent..].iter().rposition(|known| *known == rest);
+            let code = found.map(|at| recent + at).unwrap_or_else(|| {
                 self.rests.push(rest);
                 self.rests.len() - 1
             });

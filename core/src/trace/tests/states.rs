@@ -142,3 +142,35 @@ fn states_of_random_programs_come_back() {
     println!("{steps} steps, {longest} in the longest program");
     assert!(steps > 20_000 && longest > 3_000, "{steps} {longest}");
 }
+
+/// With one slot of a dynptr go its other one, and what was made of it.
+#[test]
+fn what_goes_with_an_overwritten_object_is_told() {
+    let text = "
+    .type xdp
+    .license GPL
+    .map values array 4 64 1
+        *(u32 *)(r10 -4) = 0
+        r2 = r10
+        r2 += -4
+        r1 = map values
+        call bpf_map_lookup_elem
+        if r0 == 0 goto end
+        r1 = r0
+        r2 = 64
+        r3 = 0
+        r4 = r10
+        r4 += -24
+        call bpf_dynptr_from_mem
+        r1 = r10
+        r1 += -24
+        r2 = 0
+        r3 = 8
+        call bpf_dynptr_data
+        r7 = r0
+        *(u64 *)(r10 -24) = 0
+    end:
+        r0 = 0
+        exit";
+    assert_eq!(compare("a dynptr", &object(text), 0), 21);
+}
