@@ -3,7 +3,6 @@
 
 use alloc::vec::Vec;
 
-use super::domain::Scalar;
 use super::precision::Linked;
 use super::register::{Kind, Register};
 use super::state::{Byte, Frame, Slot, State};
@@ -193,11 +192,11 @@ fn register(old: &Register, new: &Register, terms: Terms, ids: &mut Ids) -> bool
 }
 
 /// A slot as one 64-bit number, where it is one: a spilled one, or bytes of which nothing is known.
-fn whole_number(slot: &Slot, terms: Terms) -> Option<Register> {
+fn whole_number(slot: &Slot, terms: Terms) -> Option<&Register> {
     if slot.is_spilled_scalar() && slot.is_full_spill() {
-        return Some(slot.spilled);
+        return Some(&slot.spilled);
     }
-    slot.bytes.iter().all(|b| terms.is_unknown(*b)).then(|| Register::scalar(Scalar::UNKNOWN))
+    slot.bytes.iter().all(|b| terms.is_unknown(*b)).then_some(&Register::UNKNOWN)
 }
 
 /// The slot in the way is the error.
@@ -222,7 +221,7 @@ fn stack(old: &Frame, new: &Frame, terms: Terms, ids: &mut Ids) -> Result<(), us
             return Err(number);
         }
         if let (Some(x), Some(y)) = (whole_number(a, terms), whole_number(b, terms)) {
-            if !register(&x, &y, terms, ids) {
+            if !register(x, y, terms, ids) {
                 return Err(number);
             }
             continue;

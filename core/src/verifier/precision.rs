@@ -110,10 +110,14 @@ impl<O: Observer> Verifier<O> {
     pub(super) fn propagate_precision(&mut self, id: StateId) -> Result<bool, Rejection> {
         let mut wanted = Wanted { frame: self.state.current(), ..Wanted::default() };
         let mut lines = String::new();
+        let shows = self.log.shows_all();
         if let Some(kept) = &self.kept[id.0 as usize] {
             for (number, frame) in kept.state.frames.iter().enumerate().rev() {
                 let mut first = true;
                 let mut say = |text: core::fmt::Arguments| {
+                    if !shows {
+                        return;
+                    }
                     let _ = match core::mem::take(&mut first) {
                         true => write!(lines, "frame {number}: propagating {text}"),
                         false => write!(lines, ",{text}"),
@@ -136,7 +140,7 @@ impl<O: Observer> Verifier<O> {
                 }
             }
         }
-        if self.log.shows_all() {
+        if shows {
             let _ = self.log.write_str(&lines);
         }
         self.newly_precise = false;
@@ -330,8 +334,8 @@ impl<O: Observer> Verifier<O> {
             let _ = write!(self.log, " before {pc}: ");
             self.write_insn(pc.index());
         }
-        let linked = step.and_then(|s| s.linked).and_then(|at| self.linked.get(at as usize)).cloned();
-        wanted.add_all_linked(linked.as_ref());
+        let linked = step.and_then(|s| s.linked).and_then(|at| self.linked.get(at as usize));
+        wanted.add_all_linked(linked);
         let bug = || reject(Errno::EFAULT, "backtracking misuse");
         let slot = step.and_then(|s| s.stack);
         let Ok(insn) = self.insns[pc.index()] else { return Ok(Back::Fine) };
@@ -478,7 +482,7 @@ impl<O: Observer> Verifier<O> {
             }
             _ => {}
         }
-        wanted.add_all_linked(linked.as_ref());
+        wanted.add_all_linked(linked);
         Ok(Back::Fine)
     }
 }

@@ -168,13 +168,14 @@ impl<O: Observer> Verifier<O> {
         if let Some(entered) = in_loop {
             self.enter_loop(entered, id);
         }
-        let state = self.state.clone();
+        // The history is the kept state's from here on.
+        let history = core::mem::take(&mut self.state.history);
+        let state = State { history, ..self.state.clone() };
         self.kept.push(Some(Kept { state, misses: 0, hits: 0, dropped: false, cleaned: false, in_loop }));
         let bucket = self.bucket();
         self.kept_at[bucket].push(id);
         self.state.parent = Some(id);
         self.state.first = pc;
-        self.state.history.clear();
         self.observer.kept(id, pc);
     }
 
