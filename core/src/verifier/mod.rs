@@ -345,6 +345,8 @@ pub struct Verifier<O> {
     cpus: u32,
     state: State,
     pending: Vec<Pending>,
+    /// States of ended paths: room for copies.
+    spare: Vec<State>,
     kept: Vec<Option<Kept>>,
     /// The states kept, by [`Verifier::bucket`], the newest last.
     kept_at: Vec<Vec<state::StateId>>,
@@ -406,6 +408,7 @@ impl<O: Observer> Verifier<O> {
             cpus: environment.cpus(),
             state: State::entry(),
             pending: Vec::new(),
+            spare: Vec::new(),
             kept: Vec::new(),
             kept_at: vec![Vec::new(); len],
             linked: Vec::new(),

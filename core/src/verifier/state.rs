@@ -108,7 +108,7 @@ impl Slot {
 }
 
 /// One call frame.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(PartialEq, Debug)]
 pub struct Frame {
     /// r0 to r10.
     pub registers: [Register; Reg::COUNT],
@@ -133,6 +133,33 @@ pub struct CallbackFrame {
     pub later: bool,
     /// What it has to return, from the first to the second.
     pub returns: (i64, i64),
+}
+
+/// As derived, but that an old frame's room is used again.
+impl Clone for Frame {
+    fn clone(&self) -> Frame {
+        let Frame { registers, stack, call_site, function, instance, callback, callback_depth } = self;
+        Frame {
+            registers: *registers,
+            stack: stack.clone(),
+            call_site: *call_site,
+            function: *function,
+            instance: *instance,
+            callback: *callback,
+            callback_depth: *callback_depth,
+        }
+    }
+
+    fn clone_from(&mut self, source: &Frame) {
+        let Frame { registers, stack, call_site, function, instance, callback, callback_depth } = source;
+        self.stack.clone_from(stack);
+        self.registers = *registers;
+        self.call_site = *call_site;
+        self.function = *function;
+        self.instance = *instance;
+        self.callback = *callback;
+        self.callback_depth = *callback_depth;
+    }
 }
 
 impl Frame {
@@ -225,7 +252,7 @@ impl StackOperands {
 }
 
 /// Everything that is known at one point of one path.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct State {
     /// The frames, the program's own first.
     pub frames: Vec<Frame>,
@@ -251,11 +278,47 @@ pub struct State {
     pub speculative: bool,
 }
 
+/// As derived, but that an old state's room is used again.
+impl Clone for State {
+    fn clone(&self) -> State {
+        let mut state = State::empty();
+        state.clone_from(self);
+        state
+    }
+
+    fn clone_from(&mut self, source: &State) {
+        let State {
+            frames,
+            references,
+            branches,
+            parent,
+            pc,
+            first,
+            last,
+            history,
+            sections,
+            may_goto_depth,
+            speculative,
+        } = source;
+        self.frames.clone_from(frames);
+        self.references.clone_from(references);
+        self.history.clone_from(history);
+        self.branches = *branches;
+        self.parent = *parent;
+        self.pc = *pc;
+        self.first = *first;
+        self.last = *last;
+        self.sections = *sections;
+        self.may_goto_depth = *may_goto_depth;
+        self.speculative = *speculative;
+    }
+}
+
 impl State {
-    /// The state in which a program begins.
-    pub fn entry() -> State {
+    /// Nothing: room for a copy.
+    fn empty() -> State {
         State {
-            frames: alloc::vec![Frame::new(0, 0, None)],
+            frames: Vec::new(),
             references: Vec::new(),
             branches: 1,
             parent: None,
@@ -267,6 +330,11 @@ impl State {
             may_goto_depth: 0,
             speculative: false,
         }
+    }
+
+    /// The state in which a program begins.
+    pub fn entry() -> State {
+        State { frames: alloc::vec![Frame::new(0, 0, None)], ..State::empty() }
     }
 
     /// The number of the current frame.

@@ -21,6 +21,9 @@ use crate::object::btf::kernel::KernelTypes;
 /// `bpf_tail_call`
 pub(super) const TAIL_CALL: i32 = 12;
 
+/// Ended paths' states whose room is kept for the next that are put aside.
+const MOST_SPARE: usize = 16;
+
 /// Where control goes after an instruction was walked.
 pub(super) enum Next {
     /// To this instruction.
@@ -122,7 +125,10 @@ impl<O: Observer> Verifier<O> {
             self.log.reset(pending.log_position);
         }
         self.observer.resume(pending.token, pending.pc, pending.state.speculative);
-        self.state = pending.state;
+        let ended = core::mem::replace(&mut self.state, pending.state);
+        if self.spare.len() < MOST_SPARE {
+            self.spare.push(ended);
+        }
         self.pc = pending.pc;
         self.previous = Some(pending.previous);
         self.show_state = true;
@@ -140,7 +146,13 @@ impl<O: Observer> Verifier<O> {
             self.kept_mut(parent).state.branches += 1;
         }
         let token = self.observer.fork();
-        let mut state = self.state.clone();
+        let mut state = match self.spare.pop() {
+            Some(mut spare) => {
+                spare.clone_from(&self.state);
+                spare
+            }
+            None => self.state.clone(),
+        };
         state.branches = 1;
         self.pending.push(Pending { state, pc, previous, log_position: self.log.position(), token });
         let last = self.pending.len() - 1;
