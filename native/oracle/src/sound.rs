@@ -13,8 +13,9 @@ use glasshive::program::TestRun;
 use glasshive::program::test_run::Input;
 use glasshive::syscall::Kernel;
 use glasshive::syscall::descriptors::Sequential;
-use glasshive::trace::{Recorder, Unfollowed, follow};
+use glasshive::trace::{Recorder, Trace, Unfollowed, follow};
 use glasshive::verifier::Progress;
+use glasshive::verifier::observer::Observer;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -96,20 +97,32 @@ fn packet(rng: &mut Rng) -> Vec<u8> {
 
 /// Verifies a program of an object, and runs it where it is accepted. Answers the first violation.
 fn judge(object: &Object, program: usize, rng: &mut Rng, area: &mut Area) -> Option<String> {
+    judge_recorded(object, program, Recorder::new(), Recorder::finish, rng, area)
+}
+
+/// As [`judge`], with claims that come of any observer.
+fn judge_recorded<O: Observer>(
+    object: &Object,
+    program: usize,
+    observer: O,
+    trace: impl FnOnce(O) -> Trace,
+    rng: &mut Rng,
+    area: &mut Area,
+) -> Option<String> {
     let program = &object.programs[program];
     let code = program.code.as_ref().ok()?;
     let mut kernel = Kernel::new(VecMemory::new(1 << 24), 2, rng.u64(..), Box::new(Sequential::default()));
     let mut fds = MapFds::new();
     create_maps(&mut kernel, object, code, &mut fds).ok()?;
     let request = request(object, program, None, &fds, 0).ok()?;
-    let mut verifier = kernel.verifier(&request, Recorder::new());
+    let mut verifier = kernel.verifier(&request, observer);
     if verifier.step(MOST_WALKED) == Progress::Running {
         return None;
     }
     let outcome = verifier.finish();
     let fd = kernel.insert_program(&request, &outcome).ok()?;
     area.accepted += 1;
-    let trace = outcome.observer.finish();
+    let trace = trace(outcome.observer);
     let image = kernel.program(fd).ok()?.image.clone();
     for (index, fd) in &fds {
         let spec = &object.maps[*index].spec;
@@ -246,4 +259,114 @@ pub fn files(files: &[PathBuf], seed: u64) -> anyhow::Result<bool> {
     }
     table(&areas);
     Ok(areas.values().all(|area| area.violations == 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glasshive::isa::Pc;
+    use glasshive::verifier::observer::{Linked, Prepared};
+    use glasshive::verifier::state::{State, StateId};
+    use glasshive::verifier::{Rejection, register::Register};
+
+    /// Records claims that are too narrow: numbers in registers are claimed to lie in the lower half of what the
+    /// verifier found.
+    struct Narrow(Recorder);
+
+    fn narrow(state: &State) -> State {
+        let mut state = state.clone();
+        let ranged = |register: &&mut Register| register.is_scalar() && register.var.as_constant().is_none();
+        for register in state.frames.iter_mut().flat_map(|frame| frame.registers.iter_mut()).filter(ranged) {
+            let range = &mut register.var;
+            range.umax = range.umin + (range.umax - range.umin) / 2;
+        }
+        state
+    }
+
+    impl Observer for Narrow {
+        fn prepared(&mut self, program: &Prepared<'_>) {
+            self.0.prepared(program);
+        }
+        fn entry(&mut self, pc: Pc) {
+            self.0.entry(pc);
+        }
+        fn step(&mut self, pc: Pc, state: &State, log: usize) {
+            self.0.step(pc, &narrow(state), log);
+        }
+        fn fork(&mut self) -> u32 {
+            self.0.fork()
+        }
+        fn resume(&mut self, token: u32, pc: Pc, guessed: bool) {
+            self.0.resume(token, pc, guessed);
+        }
+        fn kept(&mut self, id: StateId, pc: Pc) {
+            self.0.kept(id, pc);
+        }
+        fn pruned(&mut self, by: StateId, looping: bool, pc: Pc, state: &State) {
+            self.0.pruned(by, looping, pc, &narrow(state));
+        }
+        fn exit(&mut self) {
+            self.0.exit();
+        }
+        fn barrier(&mut self, why: Option<&Rejection>) {
+            self.0.barrier(why);
+        }
+        fn precise(&mut self, state: StateId, what: Linked) {
+            self.0.precise(state, what);
+        }
+        fn all_precise(&mut self, state: StateId) {
+            self.0.all_precise(state);
+        }
+        fn completed(&mut self, state: StateId, frame: usize, registers: u16, slots: u64) {
+            self.0.completed(state, frame, registers, slots);
+        }
+        fn rejected(&mut self, rejection: &Rejection, pc: Option<Pc>) {
+            self.0.rejected(rejection, pc);
+        }
+    }
+
+    /// As [`judge`], with claims that are too narrow.
+    fn judge_narrow(object: &Object, rng: &mut Rng, area: &mut Area) -> Option<String> {
+        judge_recorded(object, 0, Narrow(Recorder::new()), |narrow| narrow.0.finish(), rng, area)
+    }
+
+    #[test]
+    fn a_claim_that_is_too_narrow_is_a_violation() {
+        let text = ".type xdp
+            r2 = *(u32 *)(r1 +4)
+            r3 = *(u32 *)(r1 +0)
+            r4 = r3
+            r4 += 14
+            r0 = 2
+            if r4 > r2 goto end
+            r0 = *(u8 *)(r3 +3)
+        end:
+            exit";
+        let assembly = asm::assemble(text, &Uapi).unwrap();
+        let object = from_assembly(&assembly);
+        let mut area = Area::default();
+        assert_eq!(judge(&object, 0, &mut Rng::with_seed(1), &mut area), None);
+        assert_eq!((area.accepted, area.runs, area.violations), (1, RUNS, 0));
+        let mut area = Area::default();
+        let found = judge_narrow(&object, &mut Rng::with_seed(1), &mut area);
+        let found = found.expect("a byte over 127 is outside the claim");
+        assert!(found.contains("instruction 7") && found.contains("r0 is 0x"), "{found}");
+        assert_eq!((area.accepted, area.violations), (1, 1));
+    }
+
+    /// What the command prints no violation of, it would print many of.
+    #[test]
+    fn generated_programs_would_show_claims_that_are_too_narrow() {
+        let (mut right, mut wrong) = (Area::default(), Area::default());
+        for seed in 0..1_000 {
+            let (mut assembly, _) = grow::grow(&mut Rng::with_seed(seed));
+            shrink::drop_unused_maps(&mut assembly);
+            let object = from_assembly(&assembly);
+            let found = judge(&object, 0, &mut Rng::with_seed(seed), &mut right);
+            assert_eq!(found, None, "seed {seed}");
+            judge_narrow(&object, &mut Rng::with_seed(seed), &mut wrong);
+        }
+        println!("{} accepted, {} found when narrowed", right.accepted, wrong.violations);
+        assert!(right.accepted > 30 && wrong.violations * 4 > right.accepted);
+    }
 }
