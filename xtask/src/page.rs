@@ -19,10 +19,8 @@ pub fn build() -> Result<PathBuf> {
     stage::run(&mut stage::command("trunk", &["build", "--release"]))?;
     let folder = root().join("dist");
     name_by_content(&folder)?;
-    add_bundle(&folder, "www/editor/bundle.js", "content=\"editor.js\"", |name| {
-        format!("content=\"{name}\"")
-    })?;
-    add_bundle(&folder, "www/clang/bundle.js", "clang/compiler.js", str::to_owned)?;
+    add_bundle(&folder, "www/editor/bundle.js", "editor.js")?;
+    add_bundle(&folder, "www/clang/bundle.js", "clang/compiler.js")?;
     list_for_offline(&folder)?;
     Ok(folder)
 }
@@ -62,7 +60,7 @@ fn list_for_offline(folder: &Path) -> Result<()> {
 
 /// Puts a bundle beside the page (the editor, the C compilers), and its name, which changes with its content, in
 /// the place of the one that the page has.
-fn add_bundle(folder: &Path, script: &str, place: &str, named: fn(&str) -> String) -> Result<()> {
+fn add_bundle(folder: &Path, script: &str, place: &str) -> Result<()> {
     let script = root().join(script);
     let mut node = stage::command("node", &[]);
     let output = node.arg(&script).arg(folder).stderr(std::process::Stdio::inherit()).output()?;
@@ -71,7 +69,7 @@ fn add_bundle(folder: &Path, script: &str, place: &str, named: fn(&str) -> Strin
     let path = folder.join("index.html");
     let text = fs::read_to_string(&path)?;
     ensure!(text.contains(place), "index.html names no {place}");
-    fs::write(&path, text.replace(place, &named(name.trim())))?;
+    fs::write(&path, replace_name(&text, place, name.trim()))?;
     Ok(())
 }
 
