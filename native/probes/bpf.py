@@ -51,15 +51,19 @@ def insn(code, dst=0, src=0, off=0, imm=0):
     return struct.pack("<BBhi", code, dst | src << 4, off, (imm + 2**31) % 2**32 - 2**31)
 
 
-def load(code, program_type, license="GPL", level=1, size=1 << 20, attach=None, target=0, flags=None):
-    """Loads and closes at once: (0 or -errno, log). `target` is the kernel type that it attaches to."""
+def load(code, program_type, license="GPL", level=1, size=1 << 20, attach=None, target=0, flags=None,
+         functions=(0, b"")):
+    """Loads and closes at once: (0 or -errno, log). `target` is the kernel type that it attaches to; `functions` is a
+    descriptor of BTF, and where each function begins and its number there."""
     insns = ctypes.create_string_buffer(code, len(code))
     name = ctypes.create_string_buffer(license.encode())
+    info = ctypes.create_string_buffer(functions[1], len(functions[1]) or 1)
     log = ctypes.create_string_buffer(size)
     attr = struct.pack(
         "<IIQQIIQII16sIIIIQIIQII", program_type, len(code) // 8, ctypes.addressof(insns), ctypes.addressof(name),
         level, size if level else 0, ctypes.addressof(log) if level else 0, 0, FLAGS.get(program_type, 0) if flags is None else flags,
-        b"", 0, ATTACH.get(program_type, 0) if attach is None else attach, 0, 0, 0, 0, 0, 0, 0, target)
+        b"", 0, ATTACH.get(program_type, 0) if attach is None else attach,
+        functions[0], 8, ctypes.addressof(info), len(functions[1]) // 8, 0, 0, 0, target)
     fd = bpf(PROG_LOAD, attr)
     if fd >= 0:
         close(fd)

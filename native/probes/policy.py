@@ -6,13 +6,15 @@ line per row, its name and what this kernel has there. With GLASSHIVE_LIBRARY se
 
 Each is found from outside: by the least or largest program that is answered in another way, or by the counters that end a log.
 """
+import ctypes
 import re
 import struct
 
 from bpf import MAP_CREATE, bpf, close, insn, load
 
 SOCKET_FILTER, XDP, KPROBE = 1, 6, 2
-RANDOM = 7
+RANDOM, LOOP = 7, 181
+BTF_LOAD = 18
 TEST_STATE_FREQ = 8
 EXIT = insn(0x95)
 NEXT = insn(0x05)  # goto +0
@@ -153,14 +155,30 @@ def max_packet_offset():
     return least(refused, 0, 1 << 20) + 7
 
 
-def depth(code):
-    accepted, log = ask(code, level=4)
-    assert accepted, log
+def depth(code, **rest):
+    ret, log = load(code, SOCKET_FILTER, level=4, **rest)
+    assert ret == 0, log
     return number(r"stack depth (\d+)", log)
 
 
 def may_goto_stack():
     return depth(insn(0x7a, 10, 0, -8) + insn(0xe5, 0, 0, 1) + mov(1, 0) + ZERO + EXIT) - 8
+
+
+def inlined_loop_stack():
+    code = (insn(0x7a, 10, 0, -8) + mov(1, 4) + wide(2, 4, 6) + mov(3, 0) + mov(4, 0) + insn(0x85, imm=LOOP) + ZERO + EXIT
+            + ZERO + EXIT)
+    # int; a prototype that returns it; two static functions.
+    integer = struct.pack("<IIII", 1, 1 << 24, 4, 1 << 24 | 32)
+    types = integer + struct.pack("<III", 0, 13 << 24, 1) + struct.pack("<III", 5, 12 << 24, 2) * 2
+    names = b"\0int\0f\0"
+    blob = struct.pack("<HBBIIIII", 0xeb9f, 1, 0, 24, 0, len(types), len(types), len(names)) + types + names
+    at = ctypes.create_string_buffer(blob, len(blob))
+    btf = bpf(BTF_LOAD, struct.pack("<QQIII", ctypes.addressof(at), 0, len(blob), 0, 0))
+    assert btf > 0, btf
+    found = depth(code, functions=(btf, struct.pack("<IIII", 0, 3, 9, 4))) - 8
+    close(btf)
+    return found
 
 
 def private_stacks():
@@ -211,7 +229,7 @@ def max_stack():
 if __name__ == "__main__":
     for probe in (max_processed, max_pending, keep_after_jumps, keep_after_insns, keep_in_loop_after_jumps,
                   keep_in_loop_after_insns, keep_after_history, drop_after_misses, drop_after_misses_at_checkpoint,
-                  max_linked, max_offset, max_packet_offset, may_goto_stack, private_stacks,
+                  max_linked, max_offset, max_packet_offset, may_goto_stack, inlined_loop_stack, private_stacks,
                   branch_order, max_functions, max_maps, max_frames, max_stack):
         found = probe()
         print(probe.__name__.upper(), f'"{found}"' if isinstance(found, str) else found, flush=True)

@@ -16,7 +16,6 @@ use cases::say;
 const ELSEWHERE: &[(&str, &str)] = &[
     ("MAX_ROUNDS", "in the counters of the recorded loops"),
     ("DEDUCTION_ROUNDS", "in the ranges of the recorded logs"),
-    ("INLINED_LOOP_STACK", "in the stack depths of the recorded logs"),
     ("ENDS_GUESS", "probes/speculation.py"),
 ];
 
