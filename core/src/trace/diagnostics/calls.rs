@@ -160,8 +160,12 @@ fn unknown(case: &Case<'_>) -> Explanation {
 }
 
 fn wrong_program(case: &Case<'_>) -> Explanation {
+    let name = match case.hole("name") {
+        "" => case.called(),
+        name => name.into(),
+    };
     because(
-        format!("{} can't be called by {}.", case.hole("name"), case.program_type()),
+        format!("{name} can't be called by {}.", case.program_type()),
         "Each program type has helpers of its own.",
     )
     .say("Use another program type, or another helper.")

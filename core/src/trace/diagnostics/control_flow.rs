@@ -227,7 +227,7 @@ fn reserved(case: &Case<'_>) -> Explanation {
 
 fn may_goto(case: &Case<'_>) -> Explanation {
     because(
-        format!("A may_goto jumps by {} slots, where it can not.", case.number("n")),
+        format!("A may_goto jumps by {} slots, where it cannot.", case.number("n")),
         "A may_goto goes on to another instruction, which ends the loop.",
     )
 }

@@ -215,7 +215,11 @@ pub fn diagnose(trace: &Trace) -> Option<Diagnostic> {
         _ => explanation.about,
     };
     Some(Diagnostic {
-        reason: explanation.reason,
+        // Registers and functions are written as they are.
+        reason: match explanation.reason.starts_with("a ") || explanation.reason.starts_with("the ") {
+            true => capital(&explanation.reason),
+            false => explanation.reason,
+        },
         message: rejection.message.clone(),
         pc: pc.map(|pc| pc.0),
         step,
