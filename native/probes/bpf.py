@@ -73,6 +73,8 @@ def load(code, program_type, license="GPL", level=1, size=1 << 20, attach=None, 
 
 def limit(mask):
     """Leaves this thread with these capabilities of those that it may have; all of them with -1."""
+    if _library:
+        return _library.glasshive_caps(ctypes.c_ulonglong(mask & 2**64 - 1))
     head = (ctypes.c_uint32 * 2)(0x20080522, 0)
     data = (ctypes.c_uint32 * 6)()
     _libc.capget(head, data)

@@ -16,14 +16,16 @@ use cases::say;
 const ELSEWHERE: &[(&str, &str)] = &[
     ("MAX_ROUNDS", "in the counters of the recorded loops"),
     ("DEDUCTION_ROUNDS", "in the ranges of the recorded logs"),
-    ("ENDS_GUESS", "probes/speculation.py"),
 ];
+
+/// The kernel's types: one of the errors of `ENDS_GUESS` comes from them.
+const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// Runs the probe; what it printed, by rows' names.
 fn probed(library: Option<&Path>) -> BTreeMap<String, String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("probes/policy.py");
     let mut command = Command::new("python3");
-    command.arg("-B").arg(script).env_remove("GLASSHIVE_LIBRARY");
+    command.arg("-B").arg(script).env_remove("GLASSHIVE_LIBRARY").env("GLASSHIVE_BTF", BTF);
     command.envs(library.map(|library| ("GLASSHIVE_LIBRARY", library)));
     let output = command.output().expect("python3");
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -53,7 +55,12 @@ fn probes_find_the_rows_here() {
         .status();
     assert!(built.expect("cargo").success());
     let found = probed(Some(&target.join("debug/libglasshive.so")));
-    assert_eq!(differing(&found), Vec::<String>::new());
+    let mut differing = differing(&found);
+    if std::fs::File::open(BTF).is_err() {
+        say(&format!("skipped: the probe of ENDS_GUESS: {BTF} can't be read"));
+        differing.retain(|row| !row.starts_with("ENDS_GUESS "));
+    }
+    assert_eq!(differing, Vec::<String>::new());
 }
 
 #[test]
